@@ -1,0 +1,69 @@
+# Every target installs what it needs into .venv; nothing outside the clone is touched but by `make interop`,
+# which installs Debian packages.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+DONE   := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest
+DEMO_FLAGS := $(if $(ONCE),--once --json) $(if $(IMAGES),--images "$(IMAGES)")
+
+.PHONY: demo test check interop crash bench lab format clean help
+
+help:             ## this list
+	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: $(DONE)     ## the whole product on loopback (ONCE=1: end by itself; IMAGES=DIR: your own images)
+	@$(BIN)/scanside demo $(DEMO_FLAGS)
+
+test: $(DONE)     ## unit, property and end-to-end tests
+	$(PYTEST) -m "not interop" tests
+
+check: $(DONE)    ## format, lint, types, import arrows
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+interop: $(DONE) .debian-peers ## against Debian's DCMTK, Orthanc, dicom3tools and strace
+	$(PYTEST) -m interop tests
+
+crash: $(DONE)    ## kill every process at random times (POINTS=n)
+	POINTS=$(or $(POINTS),20) $(PYTEST) -m crash tests
+
+bench: $(DONE)    ## ingest, triage and uplink figures of this machine
+	$(BIN)/scanside bench
+
+lab: $(DONE)      ## what training and quantising packs needs, on top
+	$(BIN)/python -m pip install --quiet -e '.[lab]'
+
+format: $(DONE)   ## rewrite in the house's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:            ## remove the environment and the state
+	rm -rf $(VENV) var .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(DONE): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'Scanside needs Python 3.11 or newer; set PYTHON=python3.11' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(MAKE) --no-print-directory .venv-module
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+# Debian keeps the venv module in a package of its own.
+.PHONY: .venv-module
+.venv-module:
+	@echo 'Python has no venv module here; installing python3-venv' >&2
+	@$(call as_root,apt-get install -y -qq python3-venv) \
+	  || { echo 'Please install it: apt-get install python3-venv' >&2; exit 1; }
+
+.PHONY: .debian-peers
+.debian-peers:
+	@command -v storescu >/dev/null && command -v Orthanc >/dev/null && command -v strace >/dev/null \
+	  && command -v dciodvfy >/dev/null \
+	  || { $(call as_root,apt-get update -qq) && \
+	       $(call as_root,env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq dcmtk orthanc dicom3tools strace); }
+
+as_root = if [ "$$(id -u)" = 0 ]; then $(1); else sudo -n $(1); fi

@@ -1,0 +1,267 @@
+"""The command line. Each command imports what it needs when it runs, so that ``--help`` answers at once.
+
+Exit status: 0 done, 1 the work failed, 2 wrong use or an unusable configuration.
+"""
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from appliance.settings import Settings, load_settings
+
+app = typer.Typer(
+    name="scanside",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="AI triage beside the scanner. Research use only, not for diagnosis.",
+)
+outbox_app = typer.Typer(no_args_is_help=True, help="What is still to be delivered, and what is parked.")
+models_app = typer.Typer(no_args_is_help=True, help="The model packs of this installation.")
+app.add_typer(outbox_app, name="outbox")
+app.add_typer(models_app, name="models")
+
+Config = Annotated[Path | None, typer.Option("--config", help="TOML file; without it, the defaults.")]
+Json = Annotated[bool, typer.Option("--json", help="Print data as JSON.")]
+
+
+def _emit(data: Any) -> None:
+    sys.stdout.write(json.dumps(data, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _fail(text: str) -> typer.Exit:
+    sys.stderr.write(text + "\n")
+    return typer.Exit(1)
+
+
+@app.command()
+def serve(config: Config = None) -> None:
+    """Run the box: receiver, triage worker, uplink and status page, each restarted when it ends."""
+    from appliance.commands.serving import serve_box
+
+    serve_box(load_settings(config), config)
+
+
+@app.command()
+def cloud(config: Config = None) -> None:
+    """Run the cloud sync endpoint: takes uploads, runs the full pack, answers."""
+    from appliance.commands.serving import serve_cloud
+
+    serve_cloud(load_settings(config), config)
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End by itself when all is settled.")] = False,
+    images: Annotated[Path | None, typer.Option("--images", help="Folder of DICOM or PNG/JPEG to send.")] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """The whole product on loopback: sends studies, cuts the link, restores it, shows where to look."""
+    from appliance.demo.play import play
+
+    if not play(images, once=once, as_json=as_json, base=load_settings(config)):
+        raise typer.Exit(1)
+
+
+@app.command()
+def triage(
+    paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders; PNG/JPEG with --as.")],
+    attributes: Annotated[
+        str | None, typer.Option("--as", help='Header of a plain picture: "Modality=DX,BodyPartExamined=CHEST,…".')
+    ] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Read images without a daemon: one line per file."""
+    from appliance.commands.triage import read_paths
+
+    if not read_paths(paths, attributes, load_settings(config), as_json):
+        raise typer.Exit(1)
+
+
+@app.command()
+def evaluate(
+    pack: Annotated[str, typer.Argument(help="Name of a pack, or a pack's folder.")],
+    images: Annotated[Path, typer.Option("--images", help="Folder of the labelled images.")],
+    labels: Annotated[Path, typer.Option("--labels", help="CSV with the columns file,label.")],
+    normal: Annotated[str, typer.Option("--normal", help="The label that means: no finding.")] = "normal",
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a pack on labelled images."""
+    from appliance.commands.evaluate import evaluate_pack
+
+    figures = evaluate_pack(pack, images, labels, normal, load_settings(config))
+    if as_json:
+        _emit(figures)
+    else:
+        for name, value in figures.items():
+            _say(f"{name:<18} {value}")
+
+
+@app.command()
+def status(config: Config = None, as_json: Json = False) -> None:
+    """Where the box stands: studies, outbox, link, packs, devices, disk."""
+    from appliance.commands.status import status_of, status_text
+
+    found = status_of(load_settings(config))
+    if as_json:
+        _emit(found)
+    else:
+        _say(status_text(found))
+
+
+@app.command()
+def check(
+    rehash: Annotated[bool, typer.Option("--rehash", help="Also read every spooled file back.")] = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Examine configuration, database, spool, packs and devices; exit status 1 when something is wrong."""
+    from appliance.commands.check import examine
+
+    settings = load_settings(config)
+    results = examine(settings, rehash=rehash)
+    for result in results:
+        if as_json:
+            _emit(result.as_dict())
+        else:
+            _say(f"{'ok  ' if result.ok else 'BAD '} {result.what}: {result.detail}")
+    if not all(result.ok for result in results):
+        raise typer.Exit(1)
+
+
+@app.command()
+def deidentify(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A DICOM file or a folder of them.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="Where the de-identified copy goes.")],
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Write copies that keep only what the allow-list names, with a report of every element's fate."""
+    from appliance.commands.deidentify import deidentify_command
+
+    if not deidentify_command(source, target, load_settings(config), as_json):
+        raise typer.Exit(1)
+
+
+@app.command()
+def bench(
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often each figure is taken.")] = 3,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Measure this machine: ingest with fsync, decoding, inference per backend, uplink drain."""
+    from appliance.commands.bench import measure_all
+
+    measure_all(load_settings(config), rounds, as_json)
+
+
+@app.command(hidden=True)
+def run(name: str, config: Config = None) -> None:
+    """One supervised process; started by ``serve`` and ``cloud``."""
+    from appliance.commands.serving import run_supervised
+
+    run_supervised(name, load_settings(config))
+
+
+def _box(settings: Settings) -> Any:
+    from appliance.home import open_home
+
+    return open_home(settings)
+
+
+@outbox_app.command("list")
+def outbox_list(
+    state: Annotated[str | None, typer.Option(help="waiting, leased, delivered or parked.")] = None,
+    destination: Annotated[str | None, typer.Option(help="Only this destination.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000)] = 100,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Deliveries, the next to go first."""
+    from appliance.commands.outbox import as_line, list_deliveries
+
+    for row in list_deliveries(_box(load_settings(config)).engine, state, destination, limit):
+        _emit(row) if as_json else _say(as_line(row))
+
+
+@outbox_app.command("show")
+def outbox_show(delivery: int, config: Config = None, as_json: Json = False) -> None:
+    """One delivery with every attempt."""
+    from appliance.commands.outbox import as_text, show_delivery
+
+    found = show_delivery(_box(load_settings(config)).engine, delivery)
+    if found is None:
+        raise _fail(f"there is no delivery {delivery}; scanside outbox list shows all")
+    _emit(found) if as_json else _say(as_text(found))
+
+
+@outbox_app.command("retry")
+def outbox_retry(
+    deliveries: Annotated[list[int] | None, typer.Argument(help="Delivery numbers.")] = None,
+    parked: Annotated[bool, typer.Option("--parked", help="All that are parked.")] = False,
+    config: Config = None,
+) -> None:
+    """Make deliveries due now."""
+    from appliance.commands.outbox import retry_deliveries
+
+    count = retry_deliveries(_box(load_settings(config)).engine, deliveries or [], parked)
+    _say(f"{count} due now")
+
+
+@outbox_app.command("park")
+def outbox_park(deliveries: list[int], config: Config = None) -> None:
+    """Set deliveries aside until a person asks for them again."""
+    from appliance.commands.outbox import park_deliveries
+
+    count = park_deliveries(_box(load_settings(config)).engine, deliveries)
+    _say(f"{count} parked")
+
+
+@models_app.command("list")
+def models_list(config: Config = None, as_json: Json = False) -> None:
+    """Every pack, and every folder that was refused as a pack, with the reason."""
+    from appliance.commands.packs import list_packs, pack_line
+
+    for row in list_packs(load_settings(config)):
+        _emit(row) if as_json else _say(pack_line(row))
+
+
+@models_app.command("verify")
+def models_verify(folder: Path) -> None:
+    """Check a pack's folder against its manifest."""
+    from models.errors import PackRejected
+    from models.pack import load_pack
+
+    try:
+        pack = load_pack(folder)
+    except PackRejected as rejected:
+        raise _fail(str(rejected)) from None
+    _say(f"{pack.manifest.name} {pack.manifest.version} {pack.digest}")
+
+
+@models_app.command("selftest")
+def models_selftest(config: Config = None, as_json: Json = False) -> None:
+    """Run every pack's golden set on every device of this machine."""
+    from appliance.commands.packs import selftest, selftest_line
+
+    good = True
+    for row in selftest(load_settings(config)):
+        good &= bool(row["ok"])
+        _emit(row) if as_json else _say(selftest_line(row))
+    if not good:
+        raise typer.Exit(1)

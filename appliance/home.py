@@ -1,0 +1,46 @@
+"""The folder a box lives in: database, spool and site key, opened together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from appliance import schema as schema  # its tables must be known before the database is made
+from appliance.settings import Settings
+from store_forward import outbox as outbox  # likewise
+from store_forward.database import create_schema, open_database
+from store_forward.spool import Spool
+
+
+@dataclass(frozen=True)
+class Home:
+    """What every process of one box shares: SQLite and the spool, nothing else."""
+
+    folder: Path
+    engine: Engine
+    spool: Spool
+
+    @property
+    def site_key_path(self) -> Path:
+        """32 random bytes that key this site's pseudonyms; never leaves the box."""
+        return self.folder / "site.key"
+
+    @property
+    def devices_cache(self) -> Path:
+        """Which backend won the measurement, per pack."""
+        return self.folder / "devices.json"
+
+
+def open_home(settings: Settings) -> Home:
+    """Open, and at first start make, the box's home.
+
+    Raises:
+        DatabaseUnusable: the database is damaged, of another version, or the linked SQLite is unsafe.
+        OSError: the folder cannot be made or written.
+    """
+    folder = settings.home
+    engine = open_database(folder / "scanside.db")
+    create_schema(engine)
+    return Home(folder, engine, Spool(folder / "spool", settings.limits.free_disk_floor_bytes))

@@ -1,0 +1,1 @@
+"""Reception: an instance is acknowledged only once it is durable."""

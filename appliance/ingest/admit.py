@@ -1,0 +1,217 @@
+"""Take one instance in: spool first, row second, and only then may anybody say "stored"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, Row, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.exc import DBAPIError
+
+from appliance.errors import (
+    DataSetDoesNotMatch,
+    InstanceConflict,
+    InstanceTooLarge,
+    OutOfResources,
+    ReceiveError,
+)
+from appliance.history import record_event
+from appliance.ingest.header import Header, dataset_digest, read_header
+from appliance.schema import StudyState, instances, set_aside, studies
+from appliance.settings import Dicom, Limits
+from store_forward.database import writing
+from store_forward.errors import SpoolFull
+from store_forward.spool import Spool, StoredObject
+
+
+class Admitted(StrEnum):
+    """Both are acknowledged with 0x0000."""
+
+    STORED = "stored"
+    ALREADY_HELD = "already_held"
+
+
+#: States in which a newcomer means that the decision, or the one being made, no longer covers the study.
+_PAST_READING = (StudyState.TRIAGING, StudyState.DECIDED, StudyState.SETTLED)
+
+
+class Admission:
+    """The gate of the box; used by the receiver and by the watched folder alike."""
+
+    def __init__(self, engine: Engine, spool: Spool, limits: Limits, dicom: Dicom) -> None:
+        self._engine = engine
+        self._spool = spool
+        self._limits = limits
+        self._dicom = dicom
+
+    def admit(
+        self, temporary: Path, source: str, now: float, announced: tuple[str, str] | None = None
+    ) -> tuple[Admitted, str]:
+        """Move a received file into the spool and commit its row.
+
+        Args:
+            temporary: a Part 10 file inside the spool's incoming folder; it is moved away or removed.
+            source: calling AE title, or ``FOLDER``.
+            now: seconds since the epoch.
+            announced: (SOP class, SOP instance) of the C-STORE request, to be found again in the data set.
+
+        Returns:
+            what became of it and its StudyInstanceUID, after both are durable.
+
+        Raises:
+            OutOfResources: disk under its floor, or the database cannot commit. Nothing is kept.
+            InstanceTooLarge: over ``max_instance_bytes`` or ``max_study_instances``.
+            CannotUnderstand, DataSetDoesNotMatch, InstanceConflict: kept aside with its reason.
+        """
+        size_bytes = temporary.stat().st_size
+        if size_bytes > self._limits.max_instance_bytes:
+            temporary.unlink()
+            raise InstanceTooLarge(f"instance of {size_bytes} bytes is over max_instance_bytes")
+        try:
+            kept = self._spool.keep(temporary)
+        except SpoolFull as full:
+            raise OutOfResources(str(full)) from full
+        except OSError as error:
+            raise OutOfResources(f"the spool cannot be written: {error.strerror}") from error
+        try:
+            return self._file(kept, source, now, announced)
+        except DBAPIError as error:
+            raise OutOfResources(f"the database cannot commit ({type(error.orig).__name__})") from error
+
+    def _file(
+        self, kept: StoredObject, source: str, now: float, announced: tuple[str, str] | None
+    ) -> tuple[Admitted, str]:
+        header: Header | None = None
+        try:
+            header = read_header(kept.path)
+            if announced is not None and announced != (header.sop_class_uid, header.sop_instance_uid):
+                raise DataSetDoesNotMatch("SOP class or instance UID differs from the request")
+            with writing(self._engine) as connection:
+                return self._enter(connection, header, kept, source, now), header.study_instance_uid
+        except ReceiveError as refused:
+            self._keep_aside(kept, header, refused, source, now)
+            raise
+
+    def _enter(self, connection: Connection, header: Header, kept: StoredObject, source: str, now: float) -> Admitted:
+        known = connection.execute(
+            select(instances.c.file_digest, instances.c.study_instance_uid).where(
+                instances.c.sop_instance_uid == header.sop_instance_uid
+            )
+        ).one_or_none()
+        if known is not None:
+            self._must_be_the_same(known.file_digest, kept)
+            return Admitted.ALREADY_HELD
+        study = connection.execute(
+            select(studies).where(studies.c.study_instance_uid == header.study_instance_uid)
+        ).one_or_none()
+        if study is None:
+            self._open_study(connection, header, source, now)
+        elif study.instance_count >= self._limits.max_study_instances:
+            raise InstanceTooLarge("the study has max_study_instances instances already")
+        self._count_in(connection, header, kept.size_bytes, study, source, now)
+        connection.execute(
+            insert(instances).values(
+                sop_instance_uid=header.sop_instance_uid,
+                study_instance_uid=header.study_instance_uid,
+                series_instance_uid=header.series_instance_uid,
+                sop_class_uid=header.sop_class_uid,
+                transfer_syntax_uid=header.transfer_syntax_uid,
+                file_digest=kept.digest,
+                size_bytes=kept.size_bytes,
+                source=source,
+                received_at=now,
+            )
+        )
+        return Admitted.STORED
+
+    def _must_be_the_same(self, known_digest: str, kept: StoredObject) -> None:
+        if known_digest == kept.digest:
+            return
+        if dataset_digest(self._spool.path(known_digest)) != dataset_digest(kept.path):
+            raise InstanceConflict("SOP Instance UID is known with other content; kept aside")
+
+    def _open_study(self, connection: Connection, header: Header, source: str, now: float) -> None:
+        connection.execute(
+            insert(studies).values(
+                study_instance_uid=header.study_instance_uid,
+                state=StudyState.RECEIVING,
+                revision=1,
+                completes_at=now,
+                calling_ae_title=source,
+                patient_id=header.patient_id,
+                patient_name=header.patient_name,
+                patient_age=header.patient_age,
+                accession_number=header.accession_number,
+                study_date=header.study_date,
+                study_description=header.study_description,
+                modalities=header.modality,
+                first_received_at=now,
+                last_received_at=now,
+            )
+        )
+        record_event(connection, header.study_instance_uid, now, "receiving", f"from {source}")
+
+    def _count_in(
+        self,
+        connection: Connection,
+        header: Header,
+        size_bytes: int,
+        study: Row[tuple[object, ...]] | None,
+        source: str,
+        now: float,
+    ) -> None:
+        reopened = study is not None and study.state in _PAST_READING
+        modalities = {header.modality} | (set(study.modalities.split("\\")) if study is not None else set())
+        connection.execute(
+            update(studies)
+            .where(studies.c.study_instance_uid == header.study_instance_uid)
+            .values(
+                state=StudyState.RECEIVING,
+                revision=studies.c.revision + int(reopened),
+                triage_attempts=0,
+                instance_count=studies.c.instance_count + 1,
+                size_bytes=studies.c.size_bytes + size_bytes,
+                modalities="\\".join(sorted(m for m in modalities if m)),
+                last_received_at=now,
+                completes_at=now + self._dicom.association_timeout_for(source),
+            )
+        )
+        if reopened:
+            record_event(connection, header.study_instance_uid, now, "reopened", "a late image arrived")
+
+    def _keep_aside(
+        self, kept: StoredObject, header: Header | None, refused: ReceiveError, source: str, now: float
+    ) -> None:
+        row = upsert(set_aside).values(
+            sop_instance_uid=header.sop_instance_uid if header else "",
+            study_instance_uid=header.study_instance_uid if header else "",
+            file_digest=kept.digest,
+            reason=refused.reason,
+            detail=refused.comment,
+            source=source,
+            received_at=now,
+        )
+        with writing(self._engine) as connection:
+            connection.execute(row.on_conflict_do_nothing())
+
+    def released(self, study_instance_uids: Iterable[str], source: str, now: float) -> None:
+        """The sender is done: each study is complete after the quiet time, unless more arrives."""
+        with writing(self._engine) as connection:
+            connection.execute(
+                update(studies)
+                .where(studies.c.study_instance_uid.in_(sorted(study_instance_uids)))
+                .where(studies.c.state == StudyState.RECEIVING)
+                .values(completes_at=now + self._dicom.quiet_time_for(source))
+            )
+
+    def resume(self, now: float) -> None:
+        """After a restart no association is open any more: studies cut short complete after their quiet time."""
+        with writing(self._engine) as connection:
+            connection.execute(
+                update(studies)
+                .where(studies.c.state == StudyState.RECEIVING)
+                .where(studies.c.completes_at > now + self._dicom.quiet_time_s)
+                .values(completes_at=now + self._dicom.quiet_time_s)
+            )

@@ -1,0 +1,110 @@
+"""What reception needs to know of an instance, read without touching its pixels."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_partial
+
+from appliance.errors import CannotUnderstand
+
+_LAST_TAG = 0x00200010  # StudyID: everything a study row needs stands at or before it
+_UID_CHARACTERS = frozenset("0123456789.")
+
+
+@dataclass(frozen=True)
+class Header:
+    """The identifying elements of one instance; absent text is ``""``, UIDs are present and well formed."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    transfer_syntax_uid: str
+    modality: str
+    patient_id: str
+    patient_name: str
+    patient_age: str
+    accession_number: str
+    study_date: str
+    study_description: str
+
+
+def read_header(path: Path) -> Header:
+    """Read the elements up to group 0020 of a Part 10 file.
+
+    Raises:
+        CannotUnderstand: not DICOM, torn before the UIDs, or a UID is missing or malformed (PS3.5 9.1).
+    """
+    with path.open("rb") as stream:
+        dataset, transfer_syntax_uid = _parse(stream)
+    return Header(
+        sop_instance_uid=_uid(dataset, "SOPInstanceUID"),
+        sop_class_uid=_uid(dataset, "SOPClassUID"),
+        study_instance_uid=_uid(dataset, "StudyInstanceUID"),
+        series_instance_uid=_uid(dataset, "SeriesInstanceUID"),
+        transfer_syntax_uid=transfer_syntax_uid,
+        modality=_text(dataset, "Modality", 16),
+        patient_id=_text(dataset, "PatientID", 64),
+        patient_name=_text(dataset, "PatientName", 200),
+        patient_age=_text(dataset, "PatientAge", 4),
+        accession_number=_text(dataset, "AccessionNumber", 16),
+        study_date=_text(dataset, "StudyDate", 8),
+        study_description=_text(dataset, "StudyDescription", 64),
+    )
+
+
+def _parse(stream: BinaryIO) -> tuple[Dataset, str]:
+    try:
+        dataset = read_partial(stream, stop_when=lambda tag, _vr, _length: int(tag) > _LAST_TAG)
+    except InvalidDicomError:
+        raise CannotUnderstand("not a DICOM file: the DICM prefix is missing") from None
+    except (EOFError, OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+        raise CannotUnderstand(f"header cannot be read ({type(error).__name__}); send it again") from None
+    except (NotImplementedError, RecursionError, MemoryError, OverflowError) as error:
+        raise CannotUnderstand(f"header is not plausible ({type(error).__name__})") from None
+    return dataset, str(dataset.file_meta.get("TransferSyntaxUID", ""))
+
+
+def _text(dataset: Dataset, keyword: str, longest: int) -> str:
+    try:
+        value = dataset.get(keyword)
+    except (ValueError, TypeError, KeyError, AttributeError, NotImplementedError, UnicodeError):
+        return ""  # a value no one can read is as good as absent; the file itself is kept as it came
+    text = "" if value is None else str(value)
+    return "".join(c for c in text if c.isprintable()).strip()[:longest]
+
+
+def _uid(dataset: Dataset, keyword: str) -> str:
+    text = _text(dataset, keyword, 256)
+    if not text:
+        raise CannotUnderstand(f"{keyword} is missing")
+    if len(text) > 64 or not _UID_CHARACTERS.issuperset(text) or text.startswith(".") or ".." in text:
+        raise CannotUnderstand(f"{keyword} is not a valid UID (PS3.5 9.1)")
+    return text
+
+
+def dataset_digest(path: Path) -> str:
+    """SHA-256 of the data set alone, so that two file-meta headers around the same data set compare equal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        stream.seek(_dataset_offset(stream))
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _dataset_offset(stream: BinaryIO) -> int:
+    """Where group 0002 ends, from (0002,0000) FileMetaInformationGroupLength; 0 when that is not there."""
+    head = stream.read(144)
+    if head[128:132] != b"DICM" or head[132:138] != b"\x02\x00\x00\x00UL":
+        return 0
+    end = 144 + int(struct.unpack("<I", head[140:144])[0])
+    return min(end, os.fstat(stream.fileno()).st_size)

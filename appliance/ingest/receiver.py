@@ -1,0 +1,138 @@
+"""The DICOM door: C-ECHO and C-STORE for every storage SOP class and transfer syntax (PS3.4 Annexes A, B)."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import structlog
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, AllTransferSyntaxes
+from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
+from pynetdicom.sop_class import Verification
+from pynetdicom.transport import ThreadedAssociationServer
+
+from appliance.errors import ReceiveError
+from appliance.ingest.admit import Admission
+from appliance.settings import Dicom
+
+log = structlog.get_logger()
+_SUCCESS = 0x0000
+_LONGEST_COMMENT = 64  # ErrorComment is LO (PS3.7 C)
+
+
+class Receiver:
+    """An application entity that answers each instance only after :class:`Admission` has made it durable."""
+
+    def __init__(self, settings: Dicom, admission: Admission, incoming: Path) -> None:
+        self._settings = settings
+        self._admission = admission
+        self._touched: dict[int, set[str]] = {}
+        self._bare: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._server: ThreadedAssociationServer | None = None
+        _config.STORE_RECV_CHUNKED_DATASET = True
+        tempfile.tempdir = str(incoming)  # the library's chunks land on the spool's own file system
+        self._ae = self._application_entity()
+
+    def _application_entity(self) -> AE:
+        own = self._settings
+        ae = AE(ae_title=own.ae_title)
+        ae.maximum_pdu_size = own.max_pdu_bytes
+        ae.acse_timeout = own.acse_timeout_s
+        ae.dimse_timeout = own.association_timeout_s
+        ae.network_timeout = own.association_timeout_s
+        # Bare TCP connections count as associations in the library, so they get room of their own.
+        ae.maximum_associations = own.max_associations + 8 * own.max_idle_connections_per_address
+        ae.require_called_aet = own.require_called_ae_title
+        ae.require_calling_aet = list(own.calling_ae_titles)
+        ae.add_supported_context(Verification)
+        for context in AllStoragePresentationContexts:
+            ae.add_supported_context(str(context.abstract_syntax), list(AllTransferSyntaxes))
+        return ae
+
+    def start(self) -> int:
+        """Listen; returns the port, which matters when the configuration says 0.
+
+        Raises:
+            OSError: the address or port is taken.
+        """
+        handlers = [
+            (evt.EVT_CONN_OPEN, self._on_connect),
+            (evt.EVT_CONN_CLOSE, self._on_close),
+            (evt.EVT_REQUESTED, self._on_requested),
+            (evt.EVT_C_ECHO, lambda _event: _SUCCESS),
+            (evt.EVT_C_STORE, self._on_store),
+        ]
+        address = (self._settings.host, self._settings.port)
+        server = self._ae.start_server(address, block=False, evt_handlers=handlers)
+        assert server is not None  # block=False always returns one
+        self._server = server
+        return int(server.server_address[1])
+
+    def stop(self) -> None:
+        """Stop listening and abort what is open; senders keep what was not acknowledged."""
+        if self._server is not None:
+            self._server.shutdown()
+        self._ae.shutdown()
+
+    def _on_connect(self, event: evt.Event) -> None:
+        connection = event.assoc.dul.socket.socket
+        address = str(event.address[0])
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with self._lock:
+            self._bare[address] += 1
+            event.assoc.bare_address = address
+            crowded = self._bare[address] > self._settings.max_idle_connections_per_address
+        if crowded:
+            log.warning("connection.refused", cause="too many idle connections from one address")
+            connection.shutdown(socket.SHUT_RDWR)
+
+    def _on_requested(self, event: evt.Event) -> None:
+        self._no_longer_bare(event)
+
+    def _no_longer_bare(self, event: evt.Event) -> None:
+        with self._lock:
+            address = getattr(event.assoc, "bare_address", None)
+            if address is not None:
+                self._bare[address] -= 1
+                event.assoc.bare_address = None
+
+    def _on_store(self, event: evt.Event) -> int | Dataset:
+        source = str(event.assoc.requestor.ae_title).strip() or "UNKNOWN"
+        request = event.request
+        announced = (str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID))
+        try:
+            outcome, study = self._admission.admit(event.dataset_path, source, time.time(), announced)
+        except ReceiveError as refused:
+            log.warning("instance.refused", reason=refused.reason, status=f"0x{refused.dicom_status:04X}", source=source)
+            return _status(refused)
+        with self._lock:
+            self._touched.setdefault(id(event.assoc), set()).add(study)
+        log.debug("instance.acknowledged", outcome=outcome, source=source)
+        return _SUCCESS
+
+    def _on_close(self, event: evt.Event) -> None:
+        """Release, abort and a dropped line all end here."""
+        self._no_longer_bare(event)
+        with self._lock:
+            studies = self._touched.pop(id(event.assoc), set())
+        if studies:
+            source = str(event.assoc.requestor.ae_title).strip() or "UNKNOWN"
+            self._admission.released(studies, source, time.time())
+
+
+def _status(refused: ReceiveError) -> Dataset:
+    status = Dataset()
+    status.Status = refused.dicom_status
+    status.ErrorComment = refused.comment[:_LONGEST_COMMENT]
+    return status
+
+
+def storage_sop_classes() -> tuple[UID, ...]:
+    """Every storage SOP class that is accepted, for the documents and the tests."""
+    return tuple(UID(str(context.abstract_syntax)) for context in AllStoragePresentationContexts)

@@ -1,0 +1,87 @@
+"""A folder whose files are taken in exactly like received instances."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import structlog
+
+from appliance.errors import OutOfResources, ReceiveError
+from appliance.ingest.admit import Admission
+from store_forward.spool import Spool
+
+log = structlog.get_logger()
+SOURCE = "FOLDER"
+
+
+class WatchedFolder:
+    """Looks at a folder again and again; a file that has stopped changing is whole.
+
+    Polling, because it also works on network shares, where change notifications do not.
+    """
+
+    def __init__(self, folder: Path, settle_s: float, admission: Admission, spool: Spool) -> None:
+        self._folder = folder
+        self._settle_s = settle_s
+        self._admission = admission
+        self._spool = spool
+        self._seen: dict[Path, tuple[int, int, float]] = {}
+
+    def scan(self, now: float) -> int:
+        """One look; returns how many files were taken in. Files that had to wait for disk room stay."""
+        taken, studies = 0, set()
+        for path in self._settled_files(now):
+            try:
+                study = self._take(path, now)
+            except OutOfResources as full:
+                log.warning("folder.waiting", cause=full.comment)
+                break
+            taken += 1
+            if study:
+                studies.add(study)
+        if studies:
+            self._admission.released(studies, SOURCE, now)
+        return taken
+
+    def _settled_files(self, now: float) -> list[Path]:
+        settled = []
+        present = {}
+        for path in sorted(p for p in self._folder.rglob("*") if p.is_file() and not p.is_symlink()):
+            try:
+                state = path.stat()
+            except FileNotFoundError:
+                continue  # taken away between the two calls
+            size, changed, since = self._seen.get(path, (-1, -1, now))
+            if (size, changed) != (state.st_size, state.st_mtime_ns):
+                since = now
+            present[path] = (state.st_size, state.st_mtime_ns, since)
+            if now - since >= self._settle_s:
+                settled.append(path)
+        self._seen = present
+        return settled
+
+    def _take(self, path: Path, now: float) -> str | None:
+        temporary = self._spool.temporary()
+        try:
+            shutil.copyfile(path, temporary)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise OutOfResources(f"a file of the watched folder cannot be copied: {error.strerror}") from error
+        try:
+            _, study = self._admission.admit(temporary, SOURCE, now)
+        except OutOfResources:
+            raise
+        except ReceiveError as refused:
+            log.warning("file.set_aside", reason=refused.reason)
+            study = None
+        path.unlink()
+        return study
+
+    def watch(self, stop: threading.Event, pause_s: float = 0.5) -> None:
+        """Scan until told to stop."""
+        while not stop.is_set():
+            self.scan(time.time())
+            stop.wait(pause_s)

@@ -1,0 +1,122 @@
+"""The archive of a study that goes to the cloud: de-identified, compressed, the same bytes every time.
+
+Sameness is what makes a repeated escalation harmless: equal bytes have an equal digest, and the far side
+already holds that.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.privacy.compress import compressed
+from appliance.privacy.deidentify import deidentify, pseudonymous_uid, read_instance
+from appliance.privacy.errors import CannotDeidentify, SiteKeyUnusable
+from store_forward.durable import make_folder, write_durably
+
+KEY_BYTES = 32
+CONTENT_TYPE = "application/zip"
+_FIXED_TIME = (1980, 1, 1, 0, 0, 0)
+_UNIX = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A file that could not be made safe, and why (a fixed word of CannotDeidentify)."""
+
+    path: Path
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """The archive at ``path``; ``instances`` are the names inside it, pseudonymous SOP Instance UIDs."""
+
+    path: Path
+    instances: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def site_key(path: Path) -> bytes:
+    """The 32 random bytes behind every pseudonym of this site, made durably on first use with mode 0600.
+
+    Raises SiteKeyUnusable when the file has another length or others may read it; OSError when the disk
+    fails. A new key would give every patient a new pseudonym, so a damaged one is never replaced here.
+    """
+    if not path.exists():
+        make_folder(path.parent)
+        write_durably(path, secrets.token_bytes(KEY_BYTES))
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise SiteKeyUnusable("the site key can be read by others", f"chmod 600 {path}")
+    key = path.read_bytes()
+    if len(key) != KEY_BYTES:
+        raise SiteKeyUnusable(
+            f"the site key has {len(key)} bytes, not {KEY_BYTES}", f"restore {path} from a copy"
+        )
+    return key
+
+
+def package_study(
+    paths: Iterable[Path], key: bytes, target: Path, also_allowed: frozenset[str] = frozenset()
+) -> Package:
+    """De-identify and compress the instances at ``paths`` into a zip archive at ``target``.
+
+    Entries are stored (they are compressed already), sorted by name, with a fixed time: the same instances
+    and key give the same bytes, in whatever order the paths come. The file is not made durable here; the
+    spool does that.
+
+    Instances that cannot be made safe are left out and named in the result: the caller decides whether what
+    is left still answers the question. Raises CannotDeidentify (``nothing_safe``) when none is left, and
+    OSError.
+    """
+    made: list[str] = []
+    left_out: list[LeftOut] = []
+    with _open_archive(target) as archive:
+        for path in _in_order_of_names(paths, key):
+            try:
+                clean = deidentify(read_instance(path), key, also_allowed)
+            except CannotDeidentify as refusal:
+                left_out.append(LeftOut(path, refusal.why))
+                continue
+            name = f"{clean.SOPInstanceUID}.dcm"
+            if name not in made:
+                archive.writestr(_entry(name), compressed(clean))
+                made.append(name)
+    if not made:
+        target.unlink()
+        raise CannotDeidentify("nothing_safe", "no instance of the study can be made safe to leave the box")
+    return Package(target, tuple(made), tuple(left_out))
+
+
+def _in_order_of_names(paths: Iterable[Path], key: bytes) -> list[Path]:
+    """The paths sorted by the name each instance will have, so that no instance need be held meanwhile."""
+    return sorted(paths, key=lambda path: (_name_to_be(path, key), path.name))
+
+
+def _name_to_be(path: Path, key: bytes) -> str:
+    """The pseudonymous UID from the header alone; empty for a file that is refused later anyway."""
+    try:
+        original = read_instance(path, pixels=False)
+    except CannotDeidentify:
+        return ""
+    return pseudonymous_uid(str(original.get("SOPInstanceUID") or ""), key)
+
+
+@contextmanager
+def _open_archive(target: Path) -> Iterator[zipfile.ZipFile]:
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        yield archive
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, _FIXED_TIME)
+    entry.create_system = _UNIX
+    entry.external_attr = 0o600 << 16
+    return entry

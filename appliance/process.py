@@ -1,0 +1,129 @@
+"""What each supervised process does: open what it needs, beat, work until told to stop."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+import uvicorn
+from sqlalchemy import Engine
+from sqlalchemy.dialects.sqlite import insert
+
+from appliance.home import Home, open_home
+from appliance.ingest.admit import Admission
+from appliance.ingest.receiver import Receiver
+from appliance.ingest.watched_folder import WatchedFolder
+from appliance.schema import processes
+from appliance.settings import Settings, secret
+from appliance.triage.worker import TriageWorker
+from appliance.uplink import build_lanes
+from appliance.web.app import build_app
+from store_forward.database import writing
+
+log = structlog.get_logger()
+BEAT_S: Final = 5.0
+_SWEEP_S: Final = 3600.0
+
+Work = Callable[[Settings, Home, threading.Event], None]
+
+
+def run_process(name: str, settings: Settings, stop: threading.Event) -> None:
+    """Run one of :data:`PROCESSES` until ``stop`` is set."""
+    home = open_home(settings)
+    beat = threading.Thread(target=_beat, args=(home.engine, name, stop), daemon=True)
+    beat.start()
+    try:
+        PROCESSES[name](settings, home, stop)
+    finally:
+        stop.set()
+        beat.join(2.0)
+        home.engine.dispose()
+
+
+def _beat(engine: Engine, name: str, stop: threading.Event) -> None:
+    started_at = time.time()
+    restarts = int(os.environ.get("SCANSIDE_RESTARTS", "0"))
+    while not stop.is_set():
+        row = {"name": name, "pid": os.getpid(), "state": "running", "started_at": started_at}
+        statement = insert(processes).values(**row, beat_at=time.time(), restarts=restarts)
+        with writing(engine) as connection:
+            changed = {k: statement.excluded[k] for k in ("pid", "state", "started_at", "beat_at", "restarts")}
+            connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=changed))
+        stop.wait(BEAT_S)
+
+
+def _receive(settings: Settings, home: Home, stop: threading.Event) -> None:
+    home.spool.sweep_incoming(time.time() - _SWEEP_S)
+    admission = Admission(home.engine, home.spool, settings.limits, settings.dicom)
+    admission.resume(time.time())
+    receiver = Receiver(settings.dicom, admission, home.spool.root / "incoming")
+    port = receiver.start()
+    log.info("receiver.listening", ae_title=settings.dicom.ae_title, port=port)
+    folder = settings.watched_folder.path
+    if folder is not None:
+        watched = WatchedFolder(folder, settings.watched_folder.settle_s, admission, home.spool)
+        threading.Thread(target=watched.watch, args=(stop,), daemon=True).start()
+    while not stop.wait(_SWEEP_S):
+        home.spool.sweep_incoming(time.time() - _SWEEP_S)
+    receiver.stop()
+
+
+def _triage(settings: Settings, home: Home, stop: threading.Event) -> None:
+    # A decoder that hangs or grows must end this process, not the box: the kernel enforces both.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    limit = settings.limits.worker_memory_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    worker = TriageWorker(settings, home)
+    worker.start(time.time())
+    while not stop.is_set():
+        if not worker.step(time.time()):
+            stop.wait(0.1)
+
+
+def _uplink(settings: Settings, home: Home, stop: threading.Event) -> None:
+    token = secret(settings.cloud.token_file, settings.cloud.token_variable)
+    lanes = build_lanes(settings.cloud, token, settings.pacs, settings.dicom.ae_title, home.engine, home.spool)
+    failed = threading.Event()
+    threads = [threading.Thread(target=_run_lane, args=(lane.run, stop, failed), daemon=True) for lane in lanes]
+    for thread in threads:
+        thread.start()
+    stop.wait()
+    for thread in threads:
+        thread.join(8.0)
+    if failed.is_set():
+        raise SystemExit(1)
+
+
+def _run_lane(run: Callable[[threading.Event], None], stop: threading.Event, failed: threading.Event) -> None:
+    """A lane that breaks ends the process, so that the supervisor starts it anew; silence would be worse."""
+    try:
+        run(stop)
+    except BaseException:
+        failed.set()
+        stop.set()
+        raise
+
+
+def _web(settings: Settings, home: Home, stop: threading.Event) -> None:
+    app = build_app(settings, home.engine, home.spool)
+    config = uvicorn.Config(
+        app, settings.page.host, settings.page.port, log_level="warning", timeout_graceful_shutdown=3
+    )
+    server = uvicorn.Server(config)
+    threading.Thread(target=_end_server, args=(server, stop), daemon=True).start()
+    server.run()
+
+
+def _end_server(server: uvicorn.Server, stop: threading.Event) -> None:
+    stop.wait()
+    server.should_exit = True
+
+
+PROCESSES: Final[dict[str, Work]] = {"receiver": _receive, "triage": _triage, "uplink": _uplink, "web": _web}
+

@@ -1,0 +1,75 @@
+"""The decision about one revision of a study, as plain values: what reports and pictures are made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from models.decision import Decision
+from models.reasons import EXPLANATIONS, Reason
+
+#: Stands in every report; the picture has its own wording burned in.
+DISCLAIMER = "Research use only, not for diagnosis"
+
+
+@dataclass(frozen=True, slots=True)
+class PackIdentity:
+    """Which model pack spoke: ``digest`` is the SHA-256 of its manifest, in hexadecimal."""
+
+    name: str
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFinding:
+    """The calibrated probability (0..1) of one named finding on one image."""
+
+    sop_instance_uid: str
+    name: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class AmendedAnswer:
+    """What the full model in the cloud answered later. ``sop_instance_uid`` of its findings may be empty."""
+
+    decision: Decision
+    reason: Reason | None
+    findings: tuple[ImageFinding, ...]
+    pack: PackIdentity | None
+    device: str | None
+    answered_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class StudyOutcome:
+    """One decision. Times are seconds since 1970-01-01 UTC; ``pack`` is None when no model could speak."""
+
+    study_instance_uid: str
+    revision: int
+    decision: Decision
+    decided_at: float
+    reason: Reason | None = None
+    detail: str = ""
+    findings: tuple[ImageFinding, ...] = ()
+    pack: PackIdentity | None = None
+    device: str | None = None
+    answer: AmendedAnswer | None = None
+
+    @property
+    def recorded_at(self) -> float:
+        """When the newest statement in this outcome was made; the content time of its documents."""
+        return self.answer.answered_at if self.answer else self.decided_at
+
+    def strongest_finding(self, sop_instance_uid: str) -> ImageFinding | None:
+        """The most probable finding on one image, None when the image was not read."""
+        on_image = [one for one in self.findings if one.sop_instance_uid == sop_instance_uid]
+        return max(on_image, key=lambda one: one.probability, default=None)
+
+
+def in_words(decision: Decision, reason: Reason | None, detail: str = "") -> str:
+    """One sentence for a person: the decision and, if there is a reason, what it means."""
+    words = decision.value.replace("_", " ").capitalize()
+    if reason is not None:
+        words = f"{words}: {EXPLANATIONS[reason]}"
+    return f"{words} ({detail})" if detail else words

@@ -1,0 +1,138 @@
+"""C-STORE of a stored Part 10 file to the archive, in the transfer syntax it lies in (PS3.4 B.2, PS3.7
+9.1.1)."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_file_meta_info
+from pynetdicom import AE, _config, evt
+from pynetdicom.association import Association
+from pynetdicom.sop_class import Verification
+
+from store_forward.errors import DeliveryDeferred, DeliveryRefused
+
+# A file goes out as the bytes it was stored as: pynetdicom reads it in chunks and never decodes it.
+_config.STORE_SEND_CHUNKED_DATASET = True
+
+_REJECTED_FOR_NOW = 2
+#: PS3.4 table B.2-1: stored, but the far side changed or doubts something.
+_STORED_WITH_WARNING = (0xB000, 0xB006, 0xB007)
+#: 0xA7xx out of resources; 0x0213 resource limitation (PS3.7 C.5.15).
+_RESOURCE_LIMITATION = 0x0213
+
+
+class PacsLink:
+    """One archive. Every call opens and releases its own association, so a broken one leaves nothing
+    behind."""
+
+    def __init__(
+        self, host: str, port: int, called_ae_title: str, calling_ae_title: str, timeout_s: float
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._called_ae_title = called_ae_title
+        self._ae = AE(ae_title=calling_ae_title)
+        self._ae.connection_timeout = timeout_s
+        self._ae.acse_timeout = timeout_s
+        self._ae.dimse_timeout = timeout_s
+        self._ae.network_timeout = timeout_s
+
+    def deliver(self, path: Path) -> str:
+        """Send one Part 10 file and return the archive's receipt: its status and its remark if it made one.
+
+        Raises DeliveryDeferred when the archive cannot be reached, turns the association away, stops
+        answering or is out of resources (0xA7xx), and DeliveryRefused when it accepts no presentation context
+        for the file or refuses it with any other failure status. Raises InvalidDicomError when ``path`` is no
+        Part 10 file.
+        """
+        meta = read_file_meta_info(path)
+        sop_class_uid, transfer_syntax_uid = meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID
+        with self._association(sop_class_uid, transfer_syntax_uid) as association:
+            if not association.accepted_contexts:
+                raise DeliveryRefused(
+                    "pacs_no_presentation_context",
+                    f"the archive does not take {sop_class_uid.name} in {transfer_syntax_uid.name}",
+                )
+            answer = association.send_c_store(path)
+        return _receipt(answer)
+
+    def echo(self) -> None:
+        """C-ECHO (PS3.4 A): returns when the archive answers with success.
+
+        Raises DeliveryDeferred when it does not, DeliveryRefused when it accepts no Verification at all.
+        """
+        with self._association(Verification, None) as association:
+            if not association.accepted_contexts:
+                raise DeliveryRefused(
+                    "pacs_no_presentation_context", "the archive does not take Verification"
+                )
+            answer = association.send_c_echo()
+        if "Status" not in answer:
+            raise DeliveryDeferred("pacs_association_lost", "the archive stopped answering")
+        if answer.Status != 0x0000:
+            raise DeliveryDeferred(
+                "pacs_echo_failed", f"the archive answered {answer.Status:#06x} to an echo"
+            )
+
+    @contextmanager
+    def _association(self, sop_class_uid: str, transfer_syntax_uid: str | None) -> Iterator[Association]:
+        self._ae.requested_contexts = []
+        if transfer_syntax_uid is None:
+            self._ae.add_requested_context(sop_class_uid)
+        else:
+            self._ae.add_requested_context(sop_class_uid, transfer_syntax_uid)
+        association = self._ae.associate(
+            self._host,
+            self._port,
+            ae_title=self._called_ae_title,
+            evt_handlers=[(evt.EVT_CONN_OPEN, _send_at_once)],
+        )
+        try:
+            _check_open(association)
+            yield association
+        finally:
+            if association.is_established:
+                association.release()
+
+
+def _send_at_once(event: evt.Event) -> None:
+    """TCP_NODELAY: without it a peer that answers in small pieces costs 40 ms for every instance."""
+    connection = event.assoc.dul.socket
+    if connection is not None and connection.socket is not None:
+        connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _check_open(association: Association) -> None:
+    """Raise DeliveryDeferred unless the association stands or failed only for want of a context."""
+    if association.is_established:
+        return
+    answer = association.acceptor.primitive
+    if association.is_rejected:
+        how = "for now" if getattr(answer, "result", None) == _REJECTED_FOR_NOW else "for good"
+        reason = getattr(answer, "reason_str", "no reason given")
+        raise DeliveryDeferred("pacs_association_refused", f"the archive turned us away {how}: {reason}")
+    if association.rejected_contexts:
+        return
+    raise DeliveryDeferred("pacs_unreachable", "the archive cannot be reached or broke off")
+
+
+def _receipt(answer: Dataset) -> str:
+    """The receipt for a success or warning status; else the error that says who has to act."""
+    if "Status" not in answer:
+        raise DeliveryDeferred(
+            "pacs_association_lost", "the archive stopped answering before it stored the file"
+        )
+    status = int(answer.Status)
+    words = f"status {status:#06x}"
+    if remark := str(answer.get("ErrorComment") or "").strip():
+        words = f"{words}: {remark}"
+    if status == 0x0000 or status in _STORED_WITH_WARNING:
+        return words
+    if status >> 8 == 0xA7 or status == _RESOURCE_LIMITATION:
+        raise DeliveryDeferred("pacs_out_of_resources", words)
+    raise DeliveryRefused("pacs_refused", words)

@@ -1,0 +1,223 @@
+"""Pictures for people: an image with its heat map, as PNG for the page and as a capture for the archive.
+
+Words stand on bands above and below the image, never on it: a result must not hide anatomy.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+import cv2
+import numpy as np
+from highdicom.sc import SCImage
+from numpy.typing import NDArray
+from pydicom import dcmwrite
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.uid import ExplicitVRLittleEndian
+
+from appliance.results.outcome import PackIdentity, StudyOutcome
+from appliance.results.reference import (
+    can_be_referenced,
+    derived_uid,
+    local_time,
+    orientation_of,
+    study_reference,
+    take_over,
+)
+
+GreyImage = NDArray[np.float32]
+RgbImage = NDArray[np.uint8]
+
+BURNED_IN = "NOT FOR DIAGNOSIS – RESEARCH USE"
+SERIES_NUMBER = 9702
+LONGEST_SIDE_PX = 1024
+#: Share of the colour where the heat map is at its hottest; the image stays visible under it.
+_STRONGEST_BLEND = 0.45
+_SHORT_DIGEST = 12
+_WHITE, _YELLOW = (255, 255, 255), (255, 220, 80)
+
+
+def overlay(pixels: GreyImage, heat_map: GreyImage | None, longest_side_px: int) -> RgbImage:
+    """The image as grey with the heat map blended over it.
+
+    Args:
+        pixels: ``(rows, columns)``, brighter = denser, any range.
+        heat_map: ``(h, w)`` of 0..1 over the whole of the image, or None for the plain image.
+        longest_side_px: larger images are shrunk to this; smaller ones stay as they are.
+
+    Returns ``(rows, columns, 3)`` uint8, RGB.
+    """
+    grey = _shrunk(_eight_bit(pixels), longest_side_px)
+    rgb = np.repeat(grey[:, :, np.newaxis], 3, axis=2)
+    if heat_map is None:
+        return rgb
+    heat = np.clip(np.nan_to_num(np.asarray(heat_map, np.float32), nan=0.0), 0.0, 1.0)
+    heat = np.asarray(cv2.resize(heat, (grey.shape[1], grey.shape[0]), interpolation=cv2.INTER_LINEAR))
+    bgr = cv2.applyColorMap((heat * 255.0).astype(np.uint8), cv2.COLORMAP_TURBO)
+    share = _STRONGEST_BLEND * heat[:, :, np.newaxis]
+    blended = rgb * (1.0 - share) + np.asarray(bgr)[:, :, ::-1] * share
+    return np.asarray(np.rint(blended), np.uint8)
+
+
+def thumbnail(pixels: GreyImage, side: int) -> bytes:
+    """A grey PNG of ``pixels`` whose longer side is at most ``side`` pixels."""
+    return _png(_shrunk(_eight_bit(pixels), side))
+
+
+def as_png(rgb: RgbImage) -> bytes:
+    """``(rows, columns, 3)`` uint8 RGB as a PNG file."""
+    return _png(np.ascontiguousarray(rgb[:, :, ::-1]))
+
+
+def picture_uid(outcome: StudyOutcome) -> str:
+    """SOP Instance UID of the secondary capture of this outcome."""
+    kind = "amended picture" if outcome.answer else "picture"
+    return derived_uid(outcome.study_instance_uid, outcome.revision, kind)
+
+
+def build_picture(
+    source: Dataset, pixels: GreyImage, heat_map: GreyImage | None, outcome: StudyOutcome
+) -> bytes:
+    """The Part 10 file of a secondary capture (PS3.3 A.8.1) in the study; same arguments, same bytes.
+
+    Args:
+        source: the deciding image (header is enough).
+        pixels: its ``(rows, columns)`` picture, brighter = denser.
+        heat_map: ``(h, w)`` of 0..1 over the whole image, None when no model read it.
+        outcome: what was decided.
+
+    Raises ValueError when ``source`` lacks the UIDs that a reference needs.
+    """
+    if not can_be_referenced(source):
+        raise ValueError("the deciding image lacks a UID that a reference to it needs")
+    rgb = _with_bands(overlay(pixels, heat_map, LONGEST_SIDE_PX), str(source.SOPInstanceUID), outcome)
+    reference = study_reference([source], outcome.study_instance_uid)
+    moment = local_time(outcome.recorded_at, reference)
+    capture = SCImage(
+        pixel_array=rgb,
+        photometric_interpretation="RGB",
+        bits_allocated=8,
+        coordinate_system="PATIENT",
+        patient_orientation=("L", "F"),  # replaced below: highdicom takes no "unknown", which DICOM allows
+        study_instance_uid=outcome.study_instance_uid,
+        series_instance_uid=derived_uid(outcome.study_instance_uid, "picture series"),
+        series_number=SERIES_NUMBER,
+        sop_instance_uid=picture_uid(outcome),
+        instance_number=2 * outcome.revision + (2 if outcome.answer else 1),
+        manufacturer="Scanside",
+        manufacturer_model_name="Scanside",
+        series_description="AI triage heat map. Research use only",
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        content_date=moment.date(),
+        content_time=moment.time(),
+        specific_character_set="ISO_IR 192",
+    )
+    take_over(capture, reference)
+    _fix_clock(capture, moment.strftime("%Y%m%d"), moment.strftime("%H%M%S"))
+    _describe_derivation(capture, source)
+    buffer = BytesIO()
+    dcmwrite(buffer, capture, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def _eight_bit(pixels: GreyImage) -> NDArray[np.uint8]:
+    finite = np.nan_to_num(np.asarray(pixels, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = np.percentile(finite, [0.5, 99.5])
+    stretched = (finite - low) / max(float(high - low), 1e-6)
+    return np.asarray(np.rint(np.clip(stretched, 0.0, 1.0) * 255.0), np.uint8)
+
+
+def _shrunk(grey: NDArray[np.uint8], longest_side_px: int) -> NDArray[np.uint8]:
+    rows, columns = grey.shape
+    scale = longest_side_px / max(rows, columns)
+    if scale >= 1.0:
+        return grey
+    size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _png(picture: NDArray[np.uint8]) -> bytes:
+    written, data = cv2.imencode(".png", picture)
+    if not written:
+        raise ValueError(f"a picture of shape {picture.shape} cannot be written as PNG")
+    return data.tobytes()
+
+
+def _with_bands(rgb: RgbImage, sop_instance_uid: str, outcome: StudyOutcome) -> RgbImage:
+    rgb = _at_least(rgb, 512)
+    width = rgb.shape[1]
+    size = max(12, width // 34)
+    finding = outcome.strongest_finding(sop_instance_uid)
+    decision = outcome.decision.value.replace("_", " ").upper()
+    if outcome.reason is not None:
+        decision += f" ({outcome.reason.value})"
+    below = [(f"Decision: {decision}", _WHITE)]
+    if finding is not None:
+        below.append((f"{finding.name.replace('_', ' ')}: probability {finding.probability:.2f}", _WHITE))
+    if outcome.answer is not None:
+        below.append((f"Full model: {outcome.answer.decision.value.replace('_', ' ').upper()}", _WHITE))
+    below.append((_algorithm_words(outcome.pack), _WHITE))
+    return np.concatenate([_band([(BURNED_IN, _YELLOW)], width, size), rgb, _band(below, width, size)])
+
+
+def _algorithm_words(pack: PackIdentity | None) -> str:
+    if pack is None:
+        return "No model pack read this image"
+    return f"{pack.name} {pack.version} · sha256 {pack.digest[:_SHORT_DIGEST]}"
+
+
+def _at_least(rgb: RgbImage, width: int) -> RgbImage:
+    """Black margins left and right of a narrow image, so that the words fit."""
+    missing = max(0, width - rgb.shape[1])
+    return np.pad(rgb, ((0, 0), (missing // 2, missing - missing // 2), (0, 0)))
+
+
+def _band(lines: list[tuple[str, tuple[int, int, int]]], width: int, size: int) -> RgbImage:
+    """Lines of text of ``size`` pixels on black; a line too long for ``width`` is set smaller."""
+    step = round(size * 1.6)
+    band = np.zeros((step * len(lines) + size // 2, width, 3), np.uint8)
+    for number, (words, colour) in enumerate(lines):
+        fitted = size
+        face = cv2.FontFace("sans")
+        while fitted > 6 and _text_width(words, face, fitted) > width - size:
+            fitted -= 1
+        cv2.putText(band, words, (size // 2, step * number + round(size * 1.25)), colour, face, fitted, 500)
+    return band
+
+
+def _text_width(words: str, face: cv2.FontFace, size: int) -> int:
+    box: Any = cv2.getTextSize((0, 0), words, (0, 0), face, size, 500)
+    return int(box[2])
+
+
+def _describe_derivation(capture: Dataset, source: Dataset) -> None:
+    """How this picture came from which image, and what is known about words in its pixels (PS3.3 C.7.6.1)."""
+    capture.ConversionType = "WSD"
+    capture.PatientOrientation = orientation_of(source)
+    capture.DerivationDescription = "Heat map of an AI triage model over the image. Not for diagnosis"
+    origin = Dataset()
+    origin.ReferencedSOPClassUID = str(source.SOPClassUID)
+    origin.ReferencedSOPInstanceUID = str(source.SOPInstanceUID)
+    purpose = Dataset()
+    purpose.CodeValue, purpose.CodingSchemeDesignator, purpose.CodeMeaning = (
+        codes.DCM.SourceImageForImageProcessingOperation[:3]
+    )
+    origin.PurposeOfReferenceCodeSequence = [purpose]
+    capture.SourceImageSequence = [origin]
+    laterality = str(source.get("Laterality") or source.get("ImageLaterality") or "")
+    capture.Laterality = laterality if laterality in ("L", "R") else ""
+    # The words burned in name no patient, so whether the pixels do is whatever it was in the source.
+    if source.get("BurnedInAnnotation") in ("YES", "NO"):
+        capture.BurnedInAnnotation = source.BurnedInAnnotation
+    if source.get("LossyImageCompression") == "01":
+        capture.LossyImageCompression = "01"
+
+
+def _fix_clock(capture: Dataset, date: str, time: str) -> None:
+    """Replace what highdicom stamped with the clock of this moment, so that a repetition is the same file."""
+    capture.InstanceCreationDate, capture.InstanceCreationTime = date, time
+    capture.DateOfSecondaryCapture, capture.TimeOfSecondaryCapture = date, time
+    for item in capture.get("ContributingEquipmentSequence", []):
+        item.ContributionDateTime = date + time

@@ -1,0 +1,144 @@
+"""What a result takes over from the study it belongs to, and the UIDs that follow from it.
+
+Senders leave elements out, empty or malformed. A result must neither fail on that nor repeat it, so patient
+and study elements are copied one by one; a value that breaks its own value representation is left out.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import uuid
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from pydicom import config
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.uid import UID, EncapsulatedPDFStorage
+from pydicom.valuerep import validate_value
+
+#: What files a result under its patient: kept even when malformed, the archive knows the original by it.
+_IDENTIFIERS = ("PatientName", "PatientID", "AccessionNumber", "StudyID", "ReferringPhysicianName")
+#: With the identifiers, the type 2 elements of Patient and General Study (PS3.3 C.7.1.1, C.7.2.1).
+_REQUIRED = ("PatientBirthDate", "PatientSex", "StudyDate", "StudyTime")
+_OPTIONAL = (
+    "IssuerOfPatientID",
+    "StudyDescription",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "PatientSpeciesDescription",
+    "PatientBreedDescription",
+    "ResponsiblePerson",
+    "ResponsibleOrganization",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "TimezoneOffsetFromUTC",
+)
+_NAMESPACE = "scanside"
+_SEXES = ("M", "F", "O")
+
+
+def derived_uid(*parts: object) -> str:
+    """A ``2.25.`` UID (PS3.5 B.2) that follows from ``parts`` alone: a repeated result keeps its UID."""
+    digest = hashlib.sha256("\x1f".join([_NAMESPACE, *map(str, parts)]).encode()).digest()
+    return uid_from_digest(digest)
+
+
+def uid_from_digest(digest: bytes) -> str:
+    """The first 16 bytes of ``digest`` as a UUID of version 8 (RFC 9562) in ``2.25.`` form."""
+    number = int.from_bytes(digest[:16], "big")
+    number = number & ~(0xF << 76) | 0x8 << 76
+    number = number & ~(0x3 << 62) | 0x2 << 62
+    return f"2.25.{uuid.UUID(int=number).int}"
+
+
+def study_reference(sources: Sequence[Dataset], study_instance_uid: str) -> Dataset:
+    """Patient and study elements of the first source; type 2 elements present, malformed values left out.
+
+    Text is re-encoded as UTF-8, so names survive whatever character set the sender used.
+    Raises ValueError when ``sources`` is empty.
+    """
+    if not sources:
+        raise ValueError("a result needs at least one instance of its study")
+    reference = Dataset()
+    reference.SpecificCharacterSet = "ISO_IR 192"
+    reference.StudyInstanceUID = study_instance_uid
+    for keyword in _IDENTIFIERS:
+        value = _decoded(sources[0], keyword)
+        reference.add(DataElement(keyword, dictionary_VR(keyword), value, validation_mode=config.IGNORE))
+    for keyword in _REQUIRED:
+        setattr(reference, keyword, _sound(sources[0], keyword) or "")
+    for keyword in _OPTIONAL:
+        if value := _sound(sources[0], keyword):
+            setattr(reference, keyword, value)
+    if reference.PatientSex not in _SEXES:
+        reference.PatientSex = ""
+    return reference
+
+
+def is_image(dataset: Dataset) -> bool:
+    """Whether ``dataset`` describes pixels; encapsulated documents and reports do not."""
+    return "Rows" in dataset and "Columns" in dataset and dataset.get("SOPClassUID") != EncapsulatedPDFStorage
+
+
+def can_be_referenced(dataset: Dataset) -> bool:
+    """Whether the UIDs that a reference needs (PS3.3 10.8) are there and are UIDs."""
+    needed = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID")
+    return all(UID(str(dataset.get(keyword) or "")).is_valid for keyword in needed)
+
+
+def local_time(epoch_s: float, reference: Dataset) -> datetime.datetime:
+    """``epoch_s`` in the zone that the original images name (0008,0201), in UTC when they name none.
+
+    The answer has no zone attached: in DICOM the zone of a whole object is the one element.
+    """
+    offset = datetime.timedelta()
+    named = str(reference.get("TimezoneOffsetFromUTC") or "")
+    if len(named) == 5 and named[0] in "+-" and named[1:].isdigit():
+        minutes = int(named[1:3]) * 60 + int(named[3:])
+        offset = datetime.timedelta(minutes=-minutes if named[0] == "-" else minutes)
+    moment = datetime.datetime.fromtimestamp(epoch_s, datetime.UTC) + offset
+    return moment.replace(tzinfo=None, microsecond=0)
+
+
+def orientation_of(dataset: Dataset) -> list[str]:
+    """Patient Orientation (PS3.3 C.7.6.1.1.1) of an image, empty when unknown or malformed."""
+    value = _decoded(dataset, "PatientOrientation")
+    sound = isinstance(value, list) and len(value) == 2 and all(set(one) <= set("ALPRHF") for one in value)
+    return value if sound and all(1 <= len(one) <= 3 for one in value) else []
+
+
+def take_over(document: Dataset, reference: Dataset) -> None:
+    """Put every element of ``reference`` into ``document``, replacing what a constructor put there."""
+    for element in reference:
+        document[element.tag] = element
+
+
+def _decoded(dataset: Dataset, keyword: str) -> Any:
+    """The value as decoded with the sender's character set; empty when it cannot be read at all."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tolerant when reading: pydicom's remarks about the sender's values
+        try:
+            value = dataset.get(keyword)
+        except (ValueError, TypeError, NotImplementedError, OverflowError, LookupError):
+            return ""
+    if value is None or isinstance(value, (bytes, Dataset)):
+        return ""
+    return [str(one) for one in value] if isinstance(value, MultiValue) else str(value)
+
+
+def _sound(dataset: Dataset, keyword: str) -> str | None:
+    """The value of one element if it is single and obeys its value representation (PS3.5 6.2)."""
+    value = _decoded(dataset, keyword)
+    if not isinstance(value, str):
+        return None
+    try:
+        validate_value(dictionary_VR(keyword), value, validation_mode=config.RAISE)
+    except ValueError:
+        return None
+    return value

@@ -1,0 +1,172 @@
+"""The box's tables: studies, their instances, findings and history. The outbox's tables are its own.
+
+Times are seconds since 1970-01-01 UTC. ``revision`` counts how often a late image has reopened a study: what was
+decided, sent or answered for an earlier revision stays in the history and is never mistaken for the present.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from store_forward.database import METADATA
+
+
+class StudyState(StrEnum):
+    """``receiving → complete → triaging → decided → settled``; a late image leads back to ``receiving``."""
+
+    RECEIVING = "receiving"
+    COMPLETE = "complete"
+    TRIAGING = "triaging"
+    DECIDED = "decided"
+    SETTLED = "settled"
+
+
+class Agreement(StrEnum):
+    """Whether the cloud's full model and the box's light one say the same."""
+
+    AGREES = "agrees"
+    DISAGREES = "disagrees"
+
+
+studies = Table(
+    "studies",
+    METADATA,
+    Column("study_instance_uid", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("revision", Integer, nullable=False, default=1),
+    Column("completes_at", Float, nullable=False),
+    Column("calling_ae_title", Text, nullable=False),
+    Column("patient_id", Text, nullable=False, default=""),
+    Column("patient_name", Text, nullable=False, default=""),
+    Column("patient_age", Text, nullable=False, default=""),
+    Column("accession_number", Text, nullable=False, default=""),
+    Column("study_date", Text, nullable=False, default=""),
+    Column("study_description", Text, nullable=False, default=""),
+    Column("modalities", Text, nullable=False, default=""),
+    Column("instance_count", Integer, nullable=False, default=0),
+    Column("size_bytes", Integer, nullable=False, default=0),
+    Column("first_received_at", Float, nullable=False),
+    Column("last_received_at", Float, nullable=False),
+    Column("triage_attempts", Integer, nullable=False, default=0),
+    Column("decision", Text),
+    Column("reason", Text),
+    Column("detail", Text),
+    Column("pack", Text),
+    Column("pack_version", Text),
+    Column("pack_digest", Text),
+    Column("device", Text),
+    Column("latency_ms", Float),
+    Column("decided_at", Float),
+    Column("heat_map", Text),
+    Column("thumbnail", Text),
+    Column("escalated", Boolean, nullable=False, default=False),
+    Column("answer_decision", Text),
+    Column("answer_reason", Text),
+    Column("answer_pack", Text),
+    Column("answer_pack_version", Text),
+    Column("answer_pack_digest", Text),
+    Column("answered_at", Float),
+    Column("agreement", Text),
+    Column("settled_at", Float),
+    Index("studies_by_state", "state", "completes_at"),
+    Index("studies_by_arrival", "last_received_at"),
+)
+
+instances = Table(
+    "instances",
+    METADATA,
+    Column("sop_instance_uid", Text, primary_key=True),
+    Column("study_instance_uid", Text, ForeignKey("studies.study_instance_uid"), nullable=False, index=True),
+    Column("series_instance_uid", Text, nullable=False),
+    Column("sop_class_uid", Text, nullable=False),
+    Column("transfer_syntax_uid", Text, nullable=False),
+    Column("file_digest", Text, nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("received_at", Float, nullable=False),
+)
+
+#: What was kept but not taken in: other bytes under a known UID, files that are not DICOM, torn files.
+set_aside = Table(
+    "set_aside",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("sop_instance_uid", Text, nullable=False, default=""),
+    Column("study_instance_uid", Text, nullable=False, default=""),
+    Column("file_digest", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False, default=""),
+    Column("source", Text, nullable=False),
+    Column("received_at", Float, nullable=False),
+    UniqueConstraint("file_digest", "reason"),
+)
+
+findings = Table(
+    "findings",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("study_instance_uid", Text, ForeignKey("studies.study_instance_uid"), nullable=False, index=True),
+    Column("revision", Integer, nullable=False),
+    Column("source", Text, nullable=False),  # box | cloud
+    Column("sop_instance_uid", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("probability", Float, nullable=False),
+)
+
+study_events = Table(
+    "study_events",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("study_instance_uid", Text, ForeignKey("studies.study_instance_uid"), nullable=False, index=True),
+    Column("at", Float, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("detail", Text, nullable=False, default=""),
+)
+
+processes = Table(
+    "processes",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("pid", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("beat_at", Float, nullable=False),
+    Column("restarts", Integer, nullable=False, default=0),
+    Column("detail", Text, nullable=False, default=""),
+)
+
+devices = Table(
+    "devices",
+    METADATA,
+    Column("pack_digest", Text, primary_key=True),
+    Column("device", Text, primary_key=True),
+    Column("pack", Text, nullable=False),
+    Column("latency_ms", Float),
+    Column("chosen", Boolean, nullable=False, default=False),
+    Column("detail", Text, nullable=False, default=""),
+    Column("measured_at", Float, nullable=False),
+)
+
+#: What came down the link, kept as it came; the triage worker applies it to the study it belongs to.
+answers = Table(
+    "answers",
+    METADATA,
+    Column("seq", Integer, primary_key=True),
+    Column("payload", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("received_at", Float, nullable=False),
+    Column("applied_at", Float),
+    Index("answers_to_apply", "applied_at", "seq"),
+)

@@ -1,0 +1,247 @@
+"""The configuration: one TOML file, validated whole at start, each error with key, value, reason and repair.
+
+Secrets never stand in the file: it names a file or an environment variable that holds them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from appliance.errors import ConfigurationInvalid
+
+AETitle = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Section(BaseModel):
+    """A table of the TOML file; an unknown key is an error, not a surprise."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CallingPeer(Section):
+    """What differs for one calling AE title."""
+
+    quiet_time_s: float | None = Field(default=None, ge=0, le=3600, description="quiet time for this peer, s")
+    association_timeout_s: float | None = Field(default=None, ge=1, le=86400, description="patience, s")
+
+
+class Dicom(Section):
+    """Reception by C-STORE (PS3.4 Annex B)."""
+
+    ae_title: AETitle = Field(default="SCANSIDE", description="our AE title")
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: Port = Field(default=11112, description="DICOM port")
+    require_called_ae_title: bool = Field(default=False, description="refuse associations that call another title")
+    calling_ae_titles: tuple[AETitle, ...] = Field(default=(), description="who may send; empty: anybody")
+    quiet_time_s: float = Field(default=2.0, ge=0, le=3600, description="after release, before a study is complete, s")
+    association_timeout_s: float = Field(
+        default=60.0, ge=1, le=86400, description="a study whose sender says nothing this long is complete, s"
+    )
+    peers: dict[AETitle, CallingPeer] = Field(default={}, description="per calling AE title: the two times above")
+    max_associations: int = Field(default=50, ge=1, le=1000, description="at the same time")
+    max_idle_connections_per_address: int = Field(default=20, ge=1, le=1000, description="TCP without association")
+    acse_timeout_s: float = Field(default=5.0, gt=0, le=120, description="until an association must be asked for, s")
+    max_pdu_bytes: int = Field(default=131072, ge=4096, le=1048576, description="largest PDU we accept, bytes")
+
+    def quiet_time_for(self, calling_ae_title: str) -> float:
+        """Seconds from association release to completion for this sender."""
+        peer = self.peers.get(calling_ae_title)
+        own = peer.quiet_time_s if peer else None
+        return self.quiet_time_s if own is None else own
+
+    def association_timeout_for(self, calling_ae_title: str) -> float:
+        """Seconds of silence after which a sender's study is complete although it never released."""
+        peer = self.peers.get(calling_ae_title)
+        own = peer.association_timeout_s if peer else None
+        return self.association_timeout_s if own is None else own
+
+
+class WatchedFolder(Section):
+    """A folder whose files are taken in like received instances."""
+
+    path: Path | None = Field(default=None, description="the folder; none: not watched")
+    settle_s: float = Field(default=1.0, ge=0, le=600, description="a file unchanged this long is whole, s")
+
+
+class Limits(Section):
+    """Everything has a limit; going over one is a named outcome."""
+
+    max_instance_bytes: int = Field(default=2_147_483_648, ge=1024, description="one instance, bytes")
+    max_study_instances: int = Field(default=20_000, ge=1, description="instances of one study")
+    max_pixels: int = Field(default=100_000_000, ge=1, description="pixels of one image")
+    max_decoded_bytes: int = Field(default=1_073_741_824, ge=1024, description="one image after decoding, bytes")
+    worker_memory_bytes: int = Field(default=6_442_450_944, ge=536_870_912, description="triage worker, address space")
+    free_disk_floor_bytes: int = Field(default=1_073_741_824, ge=0, description="refuse new images below this, bytes")
+    triage_attempts: int = Field(default=3, ge=1, le=20, description="then a study is not_triaged")
+    triage_timeout_s: float = Field(default=120.0, gt=0, le=3600, description="one study, s")
+    restarts_per_minute: int = Field(default=30, ge=1, le=600, description="of one process, then it waits")
+
+
+class Triage(Section):
+    """Which packs read, and what happens with images no pack is for."""
+
+    out_of_scope: Literal["not_triaged", "escalate"] = Field(
+        default="not_triaged", description="what becomes of images no pack is for"
+    )
+    packs: Path | None = Field(default=None, description="folder of further packs; none: the shipped ones only")
+
+
+class Cloud(Section):
+    """The cloud sync endpoint this box sends to."""
+
+    url: str | None = Field(default=None, description="https address of the endpoint; none: no cloud")
+    token_file: Path | None = Field(default=None, description="file with the bearer token")
+    token_variable: str = Field(default="SCANSIDE_CLOUD_TOKEN", description="or this environment variable")
+    box_id: str = Field(default="box", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="this box's name at the cloud")
+    chunk_bytes: int = Field(default=262_144, ge=1024, le=67_108_864, description="one chunk of an upload, bytes")
+    timeout_s: float = Field(default=20.0, gt=0, le=600, description="one request, s")
+    answer_wait_s: float = Field(default=10.0, ge=0, le=60, description="long poll for answers, s")
+    backoff_cap_s: float = Field(default=300.0, ge=1, le=86400, description="longest pause between tries, s")
+
+    @model_validator(mode="after")
+    def _no_plain_http_over_a_network(self) -> Cloud:
+        if self.url is None:
+            return self
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("url must look like https://host:port")
+        if parts.scheme == "http" and not is_loopback(parts.hostname):
+            raise ValueError("plain http is for the loopback address only; use https")
+        return self
+
+
+class Pacs(Section):
+    """A PACS that gets the report and the secondary capture."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,31}$", description="its name here")
+    host: str = Field(description="its address")
+    port: Port = Field(description="its DICOM port")
+    ae_title: AETitle = Field(description="its AE title")
+    timeout_s: float = Field(default=20.0, gt=0, le=600, description="one exchange, s")
+
+
+class Page(Section):
+    """The local status page."""
+
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: Port = Field(default=8080, description="HTTP port")
+    show_patient: bool = Field(default=True, description="show patient name and identifier")
+
+
+class CloudEndpoint(Section):
+    """Only for ``scanside cloud``: the endpoint itself."""
+
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: Port = Field(default=8443, description="HTTPS port")
+    token_file: Path | None = Field(default=None, description="file with the bearer token boxes must show")
+    token_variable: str = Field(default="SCANSIDE_CLOUD_TOKEN", description="or this environment variable")
+    certificate: Path | None = Field(default=None, description="TLS certificate chain, PEM")
+    private_key: Path | None = Field(default=None, description="TLS private key, PEM")
+    max_upload_bytes: int = Field(default=4_294_967_296, ge=1024, description="one upload, bytes")
+
+    @model_validator(mode="after")
+    def _tls_unless_loopback(self) -> CloudEndpoint:
+        if (self.certificate is None) != (self.private_key is None):
+            raise ValueError("certificate and private_key go together")
+        if self.certificate is None and not is_loopback(self.host):
+            raise ValueError("listening beyond loopback needs certificate and private_key")
+        return self
+
+
+class Settings(Section):
+    """The whole configuration."""
+
+    home: Path = Field(default=Path("var"), description="where spool and database live")
+    dicom: Dicom = Dicom()
+    watched_folder: WatchedFolder = WatchedFolder()
+    limits: Limits = Limits()
+    triage: Triage = Triage()
+    cloud: Cloud = Cloud()
+    pacs: tuple[Pacs, ...] = ()
+    page: Page = Page()
+    cloud_endpoint: CloudEndpoint = CloudEndpoint()
+
+    @model_validator(mode="after")
+    def _distinct_destinations(self) -> Settings:
+        names = [pacs.name for pacs in self.pacs]
+        if len(set(names)) != len(names) or "cloud" in names:
+            raise ValueError("every [[pacs]] needs a name of its own, and none may be called 'cloud'")
+        return self
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address never leaves this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def load_settings(path: Path | None) -> Settings:
+    """Read and validate the configuration; without a file, the defaults.
+
+    ``SCANSIDE_CONFIG`` names a file, ``SCANSIDE_HOME`` overrides ``home``.
+
+    Raises:
+        ConfigurationInvalid: the file is missing, is not TOML, or any key is wrong; names every wrong key.
+    """
+    named = path or (Path(os.environ["SCANSIDE_CONFIG"]) if os.environ.get("SCANSIDE_CONFIG") else None)
+    values = _read_toml(named) if named else {}
+    if home := os.environ.get("SCANSIDE_HOME"):
+        values["home"] = home
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise ConfigurationInvalid(str(named or "defaults"), _explain(error)) from None
+
+
+def _read_toml(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationInvalid(str(path), ("no such file; give --config the path of a TOML file",)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationInvalid(str(path), (f"cannot be read: {error}",)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationInvalid(str(path), (f"is not valid TOML: {error}; correct that line",)) from None
+
+
+def _explain(error: ValidationError) -> tuple[str, ...]:
+    return tuple(_explain_one(item["loc"], item["input"], item["type"], item["msg"]) for item in error.errors())
+
+
+def _explain_one(location: tuple[int | str, ...], value: object, kind: str, message: str) -> str:
+    key = ".".join(str(part) for part in location) or "(whole file)"
+    if kind == "extra_forbidden":
+        return f"{key}: there is no such key; see docs/reference/configuration.md for all of them"
+    if kind == "missing":
+        return f"{key}: is missing; add it"
+    shown = "" if isinstance(value, dict | BaseModel) else f" = {value!r}"
+    return f"{key}{shown}: {message}; correct it or remove the line for the default"
+
+
+def secret(file: Path | None, variable: str) -> str | None:
+    """The secret a file or else an environment variable holds; ``None`` when neither is there.
+
+    Raises:
+        ConfigurationInvalid: the named file cannot be read or is empty.
+    """
+    if file is None:
+        return os.environ.get(variable) or None
+    try:
+        text = file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigurationInvalid(str(file), (f"secret cannot be read: {error.strerror}",)) from None
+    if not text:
+        raise ConfigurationInvalid(str(file), ("secret file is empty; put the token in it",))
+    return text

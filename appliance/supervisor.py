@@ -1,0 +1,113 @@
+"""Keeps the box's processes alive: restarts are bounded and backed off, and a stop settles everything."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+log = structlog.get_logger()
+STOP_GRACE_S = 10.0
+
+
+def restart_delay_s(exits: Sequence[float], now: float, per_minute: int) -> float:
+    """How long to wait before starting a process again.
+
+    Each exit within the last minute doubles the pause from 0.2 s; past ``per_minute`` exits the rest of that minute
+    is waited out, so a process that cannot live costs a bounded amount of work and still comes back by itself.
+    """
+    recent = [exit_at for exit_at in exits if now - exit_at < 60.0]
+    if not recent:
+        return 0.0
+    if len(recent) >= per_minute:
+        return max(60.0 - (now - recent[0]), 1.0)
+    return float(min(0.2 * 2.0 ** min(len(recent) - 1, 10), 5.0))
+
+
+@dataclass
+class _Child:
+    name: str
+    process: subprocess.Popen[bytes] | None = None
+    exits: list[float] = field(default_factory=list)
+    start_at: float = 0.0
+    restarts: int = 0
+
+
+class Supervisor:
+    """Runs one command line per name and starts each again when it ends."""
+
+    def __init__(self, commands: dict[str, list[str]], restarts_per_minute: int) -> None:
+        self._commands = commands
+        self._per_minute = restarts_per_minute
+        self._children = {name: _Child(name) for name in commands}
+        self._stop = threading.Event()
+
+    def request_stop(self, *_signal: object) -> None:
+        """Ask for an orderly end; safe in a signal handler."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Supervise until asked to stop, then end every process within :data:`STOP_GRACE_S`."""
+        signal.signal(signal.SIGTERM, self.request_stop)
+        signal.signal(signal.SIGINT, self.request_stop)
+        try:
+            while not self._stop.is_set():
+                for child in self._children.values():
+                    self._tend(child, time.monotonic())
+                self._stop.wait(0.1)
+        finally:
+            self._end_all()
+
+    def _tend(self, child: _Child, now: float) -> None:
+        if child.process is not None and child.process.poll() is not None:
+            code = child.process.returncode
+            child.exits = [*(e for e in child.exits if now - e < 60.0), now]
+            delay = restart_delay_s(child.exits, now, self._per_minute)
+            log.warning("process.ended", process=child.name, exit=code, again_in_s=round(delay, 1))
+            child.process, child.start_at = None, now + delay
+            child.restarts += 1
+        if child.process is None and now >= child.start_at:
+            environment = os.environ | {"SCANSIDE_RESTARTS": str(child.restarts)}
+            # The pipe on standard input tells a child that its supervisor is gone, however it went.
+            child.process = subprocess.Popen(
+                self._commands[child.name], stdin=subprocess.PIPE, env=environment, start_new_session=True
+            )
+            log.info("process.started", process=child.name, pid=child.process.pid)
+
+    def _end_all(self) -> None:
+        alive = [c for c in self._children.values() if c.process is not None and c.process.poll() is None]
+        for child in alive:
+            assert child.process is not None
+            child.process.terminate()
+        deadline = time.monotonic() + STOP_GRACE_S
+        for child in alive:
+            assert child.process is not None
+            try:
+                child.process.wait(max(deadline - time.monotonic(), 0.1))
+            except subprocess.TimeoutExpired:
+                log.warning("process.killed", process=child.name, cause="did not end in time")
+                child.process.kill()
+                child.process.wait()
+
+
+def stop_event() -> threading.Event:
+    """In a child: an event that is set by SIGTERM, SIGINT or the end of the supervisor."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if not sys.stdin.isatty():
+        threading.Thread(target=_await_end_of_input, args=(stop,), daemon=True).start()
+    return stop
+
+
+def _await_end_of_input(stop: threading.Event) -> None:
+    while sys.stdin.buffer.raw.read(1024):  # type: ignore[attr-defined]
+        pass
+    stop.set()

@@ -1,0 +1,1 @@
+"""From a complete study to a decision and everything it causes, in one transaction."""

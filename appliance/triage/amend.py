@@ -1,0 +1,148 @@
+"""The cloud's answer amends the study; where cloud and box disagree, it says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, insert, select, update
+
+from appliance.history import record_event
+from appliance.results.outcome import AmendedAnswer, ImageFinding, StudyOutcome
+from appliance.schema import Agreement, answers, findings, instances, studies
+from appliance.triage.payloads import PayloadMaker
+from appliance.triage.queue import settle_if_done
+from models.decision import Decision, PackIdentity
+from models.reasons import Reason
+from store_forward.database import reading, writing
+from store_forward.outbox import DeliveryRequest, deliveries, enqueue
+from store_forward.protocol import Answer
+from store_forward.spool import Spool
+
+_POSITIVE_FROM = 0.5
+
+
+def agreement(box: list[float], cloud: list[float]) -> Agreement | None:
+    """Whether both sides lean the same way; ``None`` when one of them has nothing to say."""
+    if not box or not cloud:
+        return None
+    same = (max(box) >= _POSITIVE_FROM) == (max(cloud) >= _POSITIVE_FROM)
+    return Agreement.AGREES if same else Agreement.DISAGREES
+
+
+def apply_next_answer(engine: Engine, payloads: PayloadMaker, spool: Spool, now: float) -> bool:
+    """Apply the oldest answer that waits, in one transaction with the amended report it causes."""
+    with reading(engine) as connection:
+        row = connection.execute(
+            select(answers).where(answers.c.applied_at.is_(None)).order_by(answers.c.seq).limit(1)
+        ).one_or_none()
+        if row is None:
+            return False
+        answer = Answer.model_validate_json(row.body)
+        study = _study_of(connection, answer)
+        amended = _amended_outcome(connection, study, answer) if study is not None else None
+        paths = _paths(connection, study, spool) if study is not None else []
+    requests = payloads.amended_report(paths, amended) if amended is not None else []
+    with writing(engine) as connection:
+        if amended is not None:
+            _amend(connection, amended, requests, now)
+        connection.execute(update(answers).where(answers.c.seq == row.seq).values(applied_at=now))
+    return True
+
+
+def _study_of(connection: Connection, answer: Answer) -> Row[Any] | None:
+    """The study this answer is about, if it is still at the revision that was sent and has no answer yet."""
+    return connection.execute(
+        select(studies)
+        .join(deliveries, deliveries.c.subject == studies.c.study_instance_uid)
+        .where(deliveries.c.payload == answer.case)
+        .where(deliveries.c.kind == "escalation")
+        .where(deliveries.c.revision == studies.c.revision)
+        .where(studies.c.decided_at.is_not(None))
+        .where(studies.c.escalated)
+        .where(studies.c.answered_at.is_(None))
+        .limit(1)
+    ).one_or_none()
+
+
+def _amended_outcome(connection: Connection, study: Row[Any], answer: Answer) -> StudyOutcome:
+    own = connection.execute(
+        select(findings)
+        .where(findings.c.study_instance_uid == study.study_instance_uid)
+        .where(findings.c.revision == study.revision)
+        .where(findings.c.source == "box")
+    ).all()
+    return StudyOutcome(
+        study_instance_uid=study.study_instance_uid,
+        revision=study.revision,
+        decision=Decision(study.decision),
+        decided_at=study.decided_at,
+        reason=Reason(study.reason) if study.reason else None,
+        detail=study.detail or "",
+        findings=tuple(ImageFinding(f.sop_instance_uid, f.name, f.probability) for f in own),
+        pack=PackIdentity(study.pack, study.pack_version, study.pack_digest) if study.pack else None,
+        device=study.device,
+        answer=AmendedAnswer(
+            decision=Decision(answer.decision),
+            reason=Reason(answer.reason) if answer.reason else None,
+            findings=tuple(ImageFinding("", found.name, found.probability) for found in answer.findings),
+            pack=_pack_of(answer),
+            device=answer.device,
+            answered_at=answer.answered_at,
+        ),
+    )
+
+
+def _pack_of(answer: Answer) -> PackIdentity | None:
+    if answer.pack is None or answer.pack_version is None or answer.pack_digest is None:
+        return None
+    return PackIdentity(answer.pack, answer.pack_version, answer.pack_digest)
+
+
+def _paths(connection: Connection, study: Row[Any], spool: Spool) -> list[Path]:
+    digests = connection.execute(
+        select(instances.c.file_digest)
+        .where(instances.c.study_instance_uid == study.study_instance_uid)
+        .order_by(instances.c.series_instance_uid, instances.c.sop_instance_uid)
+    ).scalars()
+    return [spool.path(digest) for digest in digests]
+
+
+def _amend(
+    connection: Connection, outcome: StudyOutcome, requests: list[DeliveryRequest], now: float
+) -> None:
+    answer = outcome.answer
+    assert answer is not None
+    verdict = agreement(
+        [found.probability for found in outcome.findings], [found.probability for found in answer.findings]
+    )
+    pack = answer.pack
+    changed = connection.execute(
+        update(studies)
+        .where(studies.c.study_instance_uid == outcome.study_instance_uid)
+        .where(studies.c.revision == outcome.revision)
+        .where(studies.c.answered_at.is_(None))
+        .values(
+            answer_decision=answer.decision.value,
+            answer_reason=answer.reason.value if answer.reason else None,
+            answer_pack=pack.name if pack else None,
+            answer_pack_version=pack.version if pack else None,
+            answer_pack_digest=pack.digest if pack else None,
+            answered_at=answer.answered_at,
+            agreement=verdict.value if verdict else None,
+        )
+    )
+    if changed.rowcount != 1:
+        return  # a late image came in between; the answer is about what the study no longer is
+    for found in answer.findings:
+        row = {"revision": outcome.revision, "source": "cloud", "sop_instance_uid": "", "name": found.name}
+        connection.execute(
+            insert(findings).values(
+                study_instance_uid=outcome.study_instance_uid, probability=found.probability, **row
+            )
+        )
+    words = f"cloud: {answer.decision.value}" + (f", {verdict.value}" if verdict else "")
+    record_event(connection, outcome.study_instance_uid, now, "answered", words)
+    for request in requests:
+        enqueue(connection, request, now)
+    settle_if_done(connection, outcome.study_instance_uid, now)

@@ -1,0 +1,66 @@
+"""What a decision causes: the payloads, made durable first, and the deliveries that will carry them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from models.decision import Decision
+from store_forward.outbox import DeliveryRequest
+from store_forward.spool import StoredObject
+
+URGENT, ESCALATION, RESULT, BULK = 0, 1, 2, 3
+_DICOM = "application/dicom"
+_ARCHIVE = "application/zip"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a delivery is about, and how urgent the study is held to be."""
+
+    study_instance_uid: str
+    revision: int
+    decision: Decision
+    highest_probability: float | None
+
+    @property
+    def looks_urgent(self) -> bool:
+        """Urgent, or escalated while leaning towards a finding."""
+        leaning = self.highest_probability is not None and self.highest_probability >= 0.5
+        return self.decision is Decision.urgent or leaning
+
+
+def escalation(subject: Subject, payload: StoredObject) -> DeliveryRequest:
+    """The de-identified study to the cloud."""
+    priority = URGENT if subject.looks_urgent else ESCALATION
+    return _request(subject, "escalation", "cloud", priority, payload, _ARCHIVE)
+
+
+def result(subject: Subject, kind: str, destination: str, payload: StoredObject) -> DeliveryRequest:
+    """A report or a picture to a PACS; ``kind`` names the effect and keeps a repeated one from doubling."""
+    priority = URGENT if subject.decision is Decision.urgent else RESULT
+    return _request(subject, kind, destination, priority, payload, _DICOM)
+
+
+def results(
+    subject: Subject, documents: Sequence[tuple[str, StoredObject]], destinations: Sequence[str]
+) -> list[DeliveryRequest]:
+    """Every document to every PACS."""
+    return [result(subject, kind, name, stored) for name in destinations for kind, stored in documents]
+
+
+def _request(
+    subject: Subject, kind: str, destination: str, priority: int, payload: StoredObject, content_type: str
+) -> DeliveryRequest:
+    return DeliveryRequest(
+        key=f"{subject.study_instance_uid}:{subject.revision}:{kind}:{destination}",
+        subject=subject.study_instance_uid,
+        revision=subject.revision,
+        kind=kind,
+        destination=destination,
+        priority=priority,
+        payload=payload.digest,
+        size_bytes=payload.size_bytes,
+        content_type=content_type,
+    )
+

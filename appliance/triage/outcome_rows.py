@@ -1,0 +1,85 @@
+"""A decision, its findings, and every delivery it causes: written in one transaction or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, update
+
+from appliance.history import record_event
+from appliance.results.outcome import StudyOutcome
+from appliance.schema import StudyState, answers, findings, studies
+from appliance.triage.queue import Claim, settle_if_done, still_ours
+from store_forward.outbox import DeliveryRequest, enqueue
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that one transaction will write; all payloads are durable in the spool already."""
+
+    outcome: StudyOutcome
+    deliveries: tuple[DeliveryRequest, ...]
+    escalated: bool
+    latency_ms: float | None
+    heat_map: str | None
+    thumbnail: str | None
+    notes: tuple[str, ...] = ()
+
+
+def commit_outcome(connection: Connection, claim: Claim, prepared: Prepared) -> bool:
+    """Write it all inside the caller's transaction; False, and nothing written, when a late image came first."""
+    if not still_ours(connection, claim):
+        return False
+    uid, outcome = claim.study_instance_uid, prepared.outcome
+    connection.execute(update(studies).where(studies.c.study_instance_uid == uid).values(**_columns(prepared)))
+    for found in outcome.findings:
+        row = {"sop_instance_uid": found.sop_instance_uid, "name": found.name, "probability": found.probability}
+        connection.execute(
+            insert(findings).values(study_instance_uid=uid, revision=claim.revision, source="box", **row)
+        )
+    at = outcome.decided_at
+    record_event(connection, uid, at, "decided", _words(outcome))
+    for note in prepared.notes:
+        record_event(connection, uid, at, "not_sent", note)
+    for request in prepared.deliveries:
+        enqueue(connection, request, at)
+        if request.kind == "escalation":
+            _reuse_answer(connection, request.payload)
+    settle_if_done(connection, uid, at)
+    return True
+
+
+def _reuse_answer(connection: Connection, payload: str) -> None:
+    """The cloud answers one payload once: if it has already answered this one, that answer holds here too."""
+    connection.execute(update(answers).where(answers.c.payload == payload).values(applied_at=None))
+
+
+def _columns(prepared: Prepared) -> dict[str, object]:
+    outcome, pack = prepared.outcome, prepared.outcome.pack
+    return {
+        "state": StudyState.DECIDED,
+        "decision": outcome.decision.value,
+        "reason": outcome.reason.value if outcome.reason else None,
+        "detail": outcome.detail,
+        "pack": pack.name if pack else None,
+        "pack_version": pack.version if pack else None,
+        "pack_digest": pack.digest if pack else None,
+        "device": outcome.device,
+        "latency_ms": prepared.latency_ms,
+        "decided_at": outcome.decided_at,
+        "heat_map": prepared.heat_map,
+        "thumbnail": prepared.thumbnail,
+        "escalated": prepared.escalated,
+        "answer_decision": None,
+        "answer_reason": None,
+        "answer_pack": None,
+        "answer_pack_version": None,
+        "answer_pack_digest": None,
+        "answered_at": None,
+        "agreement": None,
+        "settled_at": None,
+    }
+
+
+def _words(outcome: StudyOutcome) -> str:
+    return f"{outcome.decision.value}: {outcome.reason.value}" if outcome.reason else outcome.decision.value

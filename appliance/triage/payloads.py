@@ -1,0 +1,152 @@
+"""Makes everything a decision will send or show, and makes it durable, before anything is committed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from appliance.privacy.errors import CannotDeidentify
+from appliance.privacy.package import package_study
+from appliance.results.outcome import ImageFinding, StudyOutcome
+from appliance.results.picture import as_png, build_picture, overlay, thumbnail
+from appliance.results.report import build_report
+from appliance.settings import Settings
+from appliance.triage.deliveries import Subject, escalation, results
+from appliance.triage.outcome_rows import Prepared
+from appliance.triage.queue import Claim
+from models.decision import Decision, ImageResult, StudyDecision
+from models.errors import CannotTriage
+from models.pixels import PixelLimits, grey_image, open_dicom
+from store_forward.outbox import DeliveryRequest
+from store_forward.spool import Spool, StoredObject
+
+_PAGE_PICTURE_PX, _THUMBNAIL_PX = 768, 128
+
+
+class PayloadMaker:
+    """Reports, pictures and the de-identified archive of one study, as durable spool objects."""
+
+    def __init__(self, settings: Settings, spool: Spool, site_key: bytes) -> None:
+        self._spool = spool
+        self._site_key = site_key
+        self._pacs = [pacs.name for pacs in settings.pacs]
+        self._has_cloud = settings.cloud.url is not None
+        self._limits = PixelLimits(settings.limits.max_pixels, settings.limits.max_decoded_bytes)
+
+    def prepare(
+        self,
+        claim: Claim,
+        paths: Sequence[Path],
+        read: Sequence[ImageResult],
+        decision: StudyDecision,
+        now: float,
+        with_pixels: bool = True,
+    ) -> Prepared:
+        """Turn a study's results into what one transaction writes.
+
+        ``with_pixels`` is false for a study whose pixels have already brought the worker down.
+        """
+        outcome = _outcome(claim, read, decision, now)
+        index = decision.index if decision.index is not None else 0
+        shown = self._open(paths[index]) if with_pixels and paths else None
+        heat_map = read[index].heat_map if read else None
+        picture = self._keep(as_png(overlay(shown[1], heat_map, _PAGE_PICTURE_PX))) if shown else None
+        small = self._keep(thumbnail(shown[1], _THUMBNAIL_PX)) if shown else None
+        subject = _subject(outcome)
+        requests: list[DeliveryRequest] = []
+        if self._pacs:
+            requests += results(subject, self._documents(paths, outcome, shown, heat_map), self._pacs)
+        archive, note = self._archive(paths, outcome)
+        if archive is not None:
+            requests.append(escalation(subject, archive))
+        return Prepared(
+            outcome=outcome,
+            deliveries=tuple(requests),
+            escalated=archive is not None,
+            latency_ms=sum(result.latency_ms.total for result in read) if read else None,
+            heat_map=picture.digest if picture else None,
+            thumbnail=small.digest if small else None,
+            notes=(note,) if note else (),
+        )
+
+    def amended_report(self, paths: Sequence[Path], outcome: StudyOutcome) -> list[DeliveryRequest]:
+        """The report once more, now with the cloud's answer in it."""
+        if not self._pacs:
+            return []
+        report = self._keep(build_report(_headers(paths), outcome))
+        return results(_subject(outcome), [("amended_report", report)], self._pacs)
+
+    def _documents(
+        self,
+        paths: Sequence[Path],
+        outcome: StudyOutcome,
+        shown: tuple[Dataset, NDArray[np.float32]] | None,
+        heat_map: NDArray[np.float32] | None,
+    ) -> list[tuple[str, StoredObject]]:
+        documents = [("report", self._keep(build_report(_headers(paths), outcome)))]
+        if shown is not None and heat_map is not None:
+            capture = build_picture(shown[0], shown[1], heat_map, outcome)
+            documents.append(("picture", self._keep(capture)))
+        return documents
+
+    def _archive(self, paths: Sequence[Path], outcome: StudyOutcome) -> tuple[StoredObject | None, str]:
+        """The payload for the cloud, or why nothing may leave."""
+        if outcome.decision is not Decision.escalate:
+            return None, ""
+        if not self._has_cloud:
+            return None, "no cloud is configured; a person has to read this study"
+        try:
+            return self._keep(package_study(paths, self._site_key)), ""
+        except CannotDeidentify as refused:
+            return None, f"kept on the box: {refused}"
+
+    def _open(self, path: Path) -> tuple[Dataset, NDArray[np.float32]] | None:
+        """The image as people see it; nothing when it has no readable pixels, which its result already says."""
+        try:
+            dataset = open_dicom(path)
+            return dataset, grey_image(dataset, self._limits)
+        except CannotTriage:
+            return None
+
+    def _keep(self, data: bytes) -> StoredObject:
+        return self._spool.keep_bytes(data)
+
+
+def _outcome(claim: Claim, read: Sequence[ImageResult], decision: StudyDecision, now: float) -> StudyOutcome:
+    spoken = next((r for r in read if r.pack is not None), None)
+    if decision.index is not None and read[decision.index].pack is not None:
+        spoken = read[decision.index]
+    return StudyOutcome(
+        study_instance_uid=claim.study_instance_uid,
+        revision=claim.revision,
+        decision=decision.decision,
+        decided_at=now,
+        reason=decision.reason,
+        detail=decision.detail,
+        findings=tuple(
+            ImageFinding(result.sop_instance_uid, found.name, found.probability)
+            for result in read
+            for found in result.findings
+        ),
+        pack=spoken.pack if spoken else None,
+        device=spoken.device if spoken else None,
+    )
+
+
+def _subject(outcome: StudyOutcome) -> Subject:
+    highest = max((found.probability for found in outcome.findings), default=None)
+    return Subject(outcome.study_instance_uid, outcome.revision, outcome.decision, highest)
+
+
+def _headers(paths: Sequence[Path]) -> list[Dataset]:
+    headers = []
+    for path in paths:
+        try:
+            headers.append(open_dicom(path, with_pixels=False))
+        except CannotTriage:
+            continue  # its result says so already; the report names what could be read
+    return headers

@@ -1,0 +1,120 @@
+"""Which study is next. The attempt is counted before the work, so a study that kills the worker is not read for ever."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, and_, select, update
+
+from appliance.history import record_event
+from appliance.schema import StudyState, instances, studies
+from store_forward.outbox import deliveries
+
+_OPEN_DELIVERIES = ("waiting", "leased", "parked")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One study at one revision, with its instances as ``(sop_instance_uid, file_digest)`` in a fixed order."""
+
+    study_instance_uid: str
+    revision: int
+    attempt: int
+    instances: tuple[tuple[str, str], ...]
+
+
+def requeue_interrupted(connection: Connection, now: float) -> int:
+    """At worker start: what the last worker left half-done is complete again. Returns how many."""
+    left = connection.execute(
+        select(studies.c.study_instance_uid).where(studies.c.state == StudyState.TRIAGING)
+    ).scalars()
+    uids = list(left)
+    for uid in uids:
+        _to_state(connection, uid, StudyState.COMPLETE)
+        record_event(connection, uid, now, "interrupted", "the triage worker stopped while reading; it is read again")
+    return len(uids)
+
+
+def complete_quiet_studies(connection: Connection, now: float) -> int:
+    """Every study whose quiet time is over becomes ``complete``. Returns how many."""
+    quiet = connection.execute(
+        select(studies.c.study_instance_uid, studies.c.instance_count)
+        .where(studies.c.state == StudyState.RECEIVING)
+        .where(studies.c.completes_at <= now)
+    ).all()
+    for row in quiet:
+        _to_state(connection, row.study_instance_uid, StudyState.COMPLETE)
+        record_event(connection, row.study_instance_uid, now, "complete", f"{row.instance_count} instances")
+    return len(quiet)
+
+
+def claim_next(connection: Connection, now: float) -> Claim | None:
+    """Take the complete study that has waited longest; its attempt is counted by the caller's commit."""
+    row = connection.execute(
+        select(studies.c.study_instance_uid, studies.c.revision, studies.c.triage_attempts)
+        .where(studies.c.state == StudyState.COMPLETE)
+        .order_by(studies.c.completes_at)
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        return None
+    uid = row.study_instance_uid
+    connection.execute(
+        update(studies)
+        .where(studies.c.study_instance_uid == uid)
+        .values(state=StudyState.TRIAGING, triage_attempts=row.triage_attempts + 1)
+    )
+    record_event(connection, uid, now, "triaging", f"attempt {row.triage_attempts + 1}")
+    members = connection.execute(
+        select(instances.c.sop_instance_uid, instances.c.file_digest)
+        .where(instances.c.study_instance_uid == uid)
+        .order_by(instances.c.series_instance_uid, instances.c.sop_instance_uid)
+    ).all()
+    return Claim(uid, row.revision, row.triage_attempts + 1, tuple((m[0], m[1]) for m in members))
+
+
+def still_ours(connection: Connection, claim: Claim) -> bool:
+    """False when a late image has reopened the study since it was claimed."""
+    row = connection.execute(
+        select(studies.c.state, studies.c.revision).where(
+            studies.c.study_instance_uid == claim.study_instance_uid
+        )
+    ).one()
+    return bool(row.state == StudyState.TRIAGING and row.revision == claim.revision)
+
+
+def settle_if_done(connection: Connection, study_instance_uid: str, now: float) -> bool:
+    """A decided study with nothing on its way and its answer in hand is ``settled``."""
+    study = connection.execute(
+        select(studies).where(studies.c.study_instance_uid == study_instance_uid)
+    ).one_or_none()
+    if study is None or study.state != StudyState.DECIDED:
+        return False
+    if study.escalated and study.answered_at is None:
+        return False
+    on_its_way = connection.execute(
+        select(deliveries.c.id)
+        .where(
+            and_(
+                deliveries.c.subject == study_instance_uid,
+                deliveries.c.revision == study.revision,
+                deliveries.c.state.in_(_OPEN_DELIVERIES),
+            )
+        )
+        .limit(1)
+    ).first()
+    if on_its_way is not None:
+        return False
+    connection.execute(
+        update(studies)
+        .where(studies.c.study_instance_uid == study_instance_uid)
+        .values(state=StudyState.SETTLED, settled_at=now)
+    )
+    record_event(connection, study_instance_uid, now, "settled")
+    return True
+
+
+def _to_state(connection: Connection, study_instance_uid: str, state: StudyState) -> None:
+    connection.execute(
+        update(studies).where(studies.c.study_instance_uid == study_instance_uid).values(state=state)
+    )

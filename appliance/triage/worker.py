@@ -1,0 +1,89 @@
+"""The triage worker: one complete study at a time, from spool files to one committed decision.
+
+Untrusted pixels are decoded only here. The kernel ends this process when a decoder hangs or grows; the attempt was
+counted before, so the same study cannot end it for ever.
+"""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Engine
+
+from appliance.home import Home
+from appliance.privacy.package import site_key
+from appliance.settings import Settings
+from appliance.triage.amend import apply_next_answer
+from appliance.triage.outcome_rows import Prepared, commit_outcome
+from appliance.triage.payloads import PayloadMaker
+from appliance.triage.queue import Claim, claim_next, complete_quiet_studies, requeue_interrupted
+from appliance.triage.readers import Readers, open_readers
+from models.decision import Decision, ImageResult, StudyDecision, decide_study
+from models.reasons import Reason
+from store_forward.database import writing
+
+log = structlog.get_logger()
+
+
+class TriageWorker:
+    """Reads studies with the packs of this box."""
+
+    def __init__(self, settings: Settings, home: Home) -> None:
+        self._settings = settings
+        self._home = home
+        self._engine: Engine = home.engine
+        self._readers: Readers | None = None
+        self._payloads = PayloadMaker(settings, home.spool, site_key(home.site_key_path))
+
+    def start(self, now: float) -> None:
+        """Take up what the last worker left, choose the device for each pack and write down the choice."""
+        with writing(self._engine) as connection:
+            requeue_interrupted(connection, now)
+        self._readers = open_readers(self._settings, self._home.devices_cache)
+        with writing(self._engine) as connection:
+            self._readers.record_devices(connection, now)
+
+    def step(self, now: float) -> bool:
+        """Do the next piece of work: an answer from the cloud, or a study. False when there is none."""
+        if apply_next_answer(self._engine, self._payloads, self._home.spool, now):
+            return True
+        with writing(self._engine) as connection:
+            complete_quiet_studies(connection, now)
+            claim = claim_next(connection, now)
+        if claim is None:
+            return False
+        self._read_and_commit(claim, now)
+        return True
+
+    def _read_and_commit(self, claim: Claim, now: float) -> None:
+        signal.setitimer(signal.ITIMER_REAL, self._settings.limits.triage_timeout_s)
+        try:
+            prepared = self._prepare(claim, now)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        with writing(self._engine) as connection:
+            committed = commit_outcome(connection, claim, prepared)
+        log.info(
+            "study.decided" if committed else "study.reopened_while_reading",
+            decision=prepared.outcome.decision.value,
+            reason=prepared.outcome.reason,
+            images=len(claim.instances),
+        )
+
+    def _prepare(self, claim: Claim, now: float) -> Prepared:
+        paths = [self._home.spool.path(digest) for _, digest in claim.instances]
+        if claim.attempt > self._settings.limits.triage_attempts:
+            given_up = StudyDecision(Decision.not_triaged, Reason.worker_gave_up, f"{claim.attempt - 1} attempts")
+            return self._payloads.prepare(claim, paths, [], given_up, now, with_pixels=False)
+        results = [self._read(uid, path) for (uid, _), path in zip(claim.instances, paths, strict=True)]
+        return self._payloads.prepare(claim, paths, results, decide_study(results), now)
+
+    def _read(self, sop_instance_uid: str, path: Path) -> ImageResult:
+        assert self._readers is not None, "start() comes first"
+        if not path.exists():
+            detail = "the spool file is missing; run scanside check"
+            return ImageResult(sop_instance_uid, Decision.not_triaged, Reason.unreadable_pixels, detail)
+        return self._readers.triage.image(path)
+

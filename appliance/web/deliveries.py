@@ -1,0 +1,188 @@
+"""Where things stand with the outbox: per study, per destination, and what is parked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from appliance.settings import Settings
+from store_forward.outbox import deliveries, destinations
+
+#: A study has a handful of deliveries; one that is reopened very often shows the latest of this many per study.
+_MOST_PER_STUDY = 40
+MOST_PARKED = 20
+_OPEN = ("waiting", "leased", "parked")
+
+
+@dataclass(frozen=True)
+class DeliveryStanding:
+    """One delivery of a study's present revision. Times are epoch seconds."""
+
+    delivery_id: int
+    kind: str
+    destination: str
+    state: str
+    attempts: int
+    size_bytes: int
+    next_at: float
+    receipt: str
+    cause: str
+    detail: str
+    created_at: float
+    settled_at: float | None
+
+
+@dataclass(frozen=True)
+class DestinationView:
+    """One destination: the state of the link to it, since when, and what is still to go there."""
+
+    name: str
+    kind: str
+    configured: bool
+    state: str
+    since: float | None
+    last_ok_at: float | None
+    detail: str
+    waiting: int
+    leased: int
+    parked: int
+    oldest_at: float | None
+
+
+@dataclass(frozen=True)
+class ParkedDelivery:
+    """A delivery that needs a person, with the words of the far side."""
+
+    delivery_id: int
+    study_instance_uid: str
+    destination: str
+    kind: str
+    cause: str
+    detail: str
+    attempts: int
+    parked_at: float
+
+
+def standing_of(conn: Connection, revisions: Mapping[str, int]) -> dict[str, list[DeliveryStanding]]:
+    """The deliveries of the present revision of each study, by its UID, oldest first."""
+    query = (
+        select(deliveries)
+        .where(deliveries.c.subject.in_(list(revisions)))
+        .order_by(deliveries.c.id.desc())
+        .limit(_MOST_PER_STUDY * max(len(revisions), 1))
+    )
+    found: dict[str, list[DeliveryStanding]] = {}
+    for row in conn.execute(query):
+        if row.revision != revisions[row.subject]:
+            continue
+        one = DeliveryStanding(
+            delivery_id=row.id,
+            kind=row.kind,
+            destination=row.destination,
+            state=row.state,
+            attempts=row.attempts,
+            size_bytes=row.size_bytes,
+            next_at=row.next_at,
+            receipt=row.receipt or "",
+            cause=row.cause or "",
+            detail=row.detail or "",
+            created_at=row.created_at,
+            settled_at=row.settled_at,
+        )
+        found.setdefault(row.subject, []).insert(0, one)
+    return found
+
+
+def escalation_state(sent: Iterable[DeliveryStanding]) -> str | None:
+    """The state of the latest escalation among a study's deliveries; None when there is none."""
+    states = [one.state for one in sent if one.kind == "escalation"]
+    return states[-1] if states else None
+
+
+def destination_views(conn: Connection, settings: Settings) -> tuple[DestinationView, ...]:
+    """Every destination that is configured, was ever contacted or still has deliveries; the cloud first."""
+    configured = {pacs.name: "pacs" for pacs in settings.pacs}
+    if settings.cloud.url is not None:
+        configured = {"cloud": "cloud", **configured}
+    contacts = {row.name: row for row in conn.execute(select(destinations))}
+    open_ = _open_deliveries(conn)
+    names = [*configured, *sorted((set(contacts) | {name for name, _ in open_}) - set(configured))]
+    views = []
+    for name in names:
+        contact = contacts.get(name)
+        counted = {state: open_.get((name, state), (0, None)) for state in _OPEN}
+        oldest = [at for state, (_, at) in counted.items() if at is not None and state != "parked"]
+        views.append(
+            DestinationView(
+                name=name,
+                kind=configured.get(name) or (contact.kind if contact else "unknown"),
+                configured=name in configured,
+                state=contact.state if contact else "unknown",
+                since=contact.since if contact else None,
+                last_ok_at=contact.last_ok_at if contact else None,
+                detail=(contact.detail or "") if contact else "",
+                waiting=counted["waiting"][0],
+                leased=counted["leased"][0],
+                parked=counted["parked"][0],
+                oldest_at=min(oldest, default=None),
+            )
+        )
+    return tuple(views)
+
+
+def _open_deliveries(conn: Connection) -> dict[tuple[str, str], tuple[int, float | None]]:
+    """How many deliveries are not delivered, and when the oldest was made, by (destination, state).
+
+    Delivered ones are the great majority; they are neither counted nor read.
+    """
+    c = deliveries.c
+    groups: dict[tuple[str, str], tuple[int, list[int]]] = {}
+    for name in _destination_names(conn):
+        query = (
+            select(c.state, c.priority, func.count().label("number"), func.min(c.id).label("first"))
+            .where(c.destination == name, c.state.in_(_OPEN))
+            .group_by(c.state, c.priority)
+        )
+        for row in conn.execute(query):
+            number, firsts = groups.get((name, row.state), (0, []))
+            groups[name, row.state] = (number + row.number, [*firsts, row.first])
+    ids = [first for _, firsts in groups.values() for first in firsts]
+    made = {row.id: row.created_at for row in conn.execute(select(c.id, c.created_at).where(c.id.in_(ids)))}
+    return {key: (number, min(made[first] for first in firsts)) for key, (number, firsts) in groups.items()}
+
+
+def _destination_names(conn: Connection) -> list[str]:
+    """The distinct destinations of the outbox, by one index search each: DISTINCT would read the whole index."""
+    names: list[str] = []
+    column = deliveries.c.destination
+    name = conn.scalar(select(func.min(column)))
+    while name is not None:
+        names.append(name)
+        name = conn.scalar(select(func.min(column)).where(column > name))
+    return names
+
+
+def parked_deliveries(conn: Connection, names: Iterable[str]) -> tuple[ParkedDelivery, ...]:
+    """The latest parked deliveries to these destinations."""
+    c = deliveries.c
+    query = (
+        select(deliveries)
+        .where(c.destination.in_(list(names)), c.state == "parked")
+        .order_by(c.id.desc())
+        .limit(MOST_PARKED)
+    )
+    return tuple(
+        ParkedDelivery(
+            delivery_id=row.id,
+            study_instance_uid=row.subject,
+            destination=row.destination,
+            kind=row.kind,
+            cause=row.cause or "",
+            detail=row.detail or "",
+            attempts=row.attempts,
+            parked_at=row.settled_at if row.settled_at is not None else row.created_at,
+        )
+        for row in conn.execute(query)
+    )

@@ -1,0 +1,99 @@
+"""What makes the page live: a digest of the state that is cheap to take, and the stream that sends it on change."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from sqlalchemy import Connection, Engine, func, select
+from sse_starlette import ServerSentEvent
+
+from appliance.schema import StudyState, devices, processes, set_aside, studies, study_events
+from appliance.settings import Settings
+from appliance.web.box import Storage, Surroundings, storage, take_surroundings
+from appliance.web.standing import is_silent
+from store_forward.database import reading
+from store_forward.outbox import delivery_events, destinations
+from store_forward.spool import Spool
+
+#: How often the state is looked at while somebody watches, s.
+LOOK_EVERY_S = 1.0
+#: After so many looks without a change the digest is sent again, so that a broken stream shows.
+REPEAT_AFTER_LOOKS = 10
+#: How long what is slow to find out is believed, s.
+SURROUNDINGS_KEPT_S = 60.0
+
+_UNSETTLED = [state.value for state in StudyState if state is not StudyState.SETTLED]
+
+
+def state_digest(conn: Connection, now: float, disk: Storage) -> str:
+    """A short digest that changes whenever something on the page does, and once a minute for the ages.
+
+    Every change of a study or delivery appends an event, so the newest event numbers stand for them all.
+    """
+    c = studies.c
+    by_state = select(c.state, func.count()).where(c.state.in_(_UNSETTLED)).group_by(c.state).order_by(c.state)
+    contacts = select(destinations.c.name, destinations.c.state, destinations.c.since, destinations.c.detail)
+    marks = [
+        conn.scalar(select(func.max(study_events.c.id))),
+        conn.scalar(select(func.max(delivery_events.c.id))),
+        conn.scalar(select(func.max(set_aside.c.id))),
+        conn.scalar(select(func.max(c.last_received_at))),
+        conn.scalar(select(func.max(devices.c.measured_at))),
+        [list(row) for row in conn.execute(by_state)],
+        [list(row) for row in conn.execute(contacts.order_by(destinations.c.name))],
+        [
+            [row.name, row.pid, row.state, row.restarts, row.detail, is_silent(row.beat_at, now)]
+            for row in conn.execute(select(processes).order_by(processes.c.name))
+        ],
+        disk.free_bytes < disk.floor_bytes,
+        int(now // 60),
+    ]
+    return hashlib.sha256(json.dumps(marks).encode()).hexdigest()[:16]
+
+
+class Watch:
+    """The state digest and the slow facts, each looked up at most once per interval however many are watching."""
+
+    def __init__(self, settings: Settings, engine: Engine, spool: Spool, clock: Callable[[], float]) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._spool = spool
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._digest: tuple[float, str] | None = None
+        self._surroundings: tuple[float, Surroundings] | None = None
+
+    def digest(self) -> str:
+        """The digest as it was at most ``LOOK_EVERY_S`` ago. Raises sqlalchemy.exc.DatabaseError."""
+        with self._lock:
+            now = self._clock()
+            if self._digest is None or not 0 <= now - self._digest[0] < LOOK_EVERY_S:
+                with reading(self._engine) as conn:
+                    self._digest = now, state_digest(conn, now, storage(self._settings, self._spool))
+            return self._digest[1]
+
+    def surroundings(self) -> Surroundings:
+        """The slow facts as they were at most ``SURROUNDINGS_KEPT_S`` ago. Raises OSError."""
+        with self._lock:
+            now = self._clock()
+            if self._surroundings is None or not 0 <= now - self._surroundings[0] < SURROUNDINGS_KEPT_S:
+                self._surroundings = now, take_surroundings(self._settings, self._spool)
+            return self._surroundings[1]
+
+
+async def changes(
+    look: Callable[[], Awaitable[str]], pause: Callable[[float], Awaitable[None]]
+) -> AsyncIterator[ServerSentEvent]:
+    """Send the digest at once, on every change, and again after a quiet while. Ends only when it is cancelled."""
+    sent: str | None = None
+    quiet = 0
+    while True:
+        digest = await look()
+        quiet = 0 if digest != sent else quiet + 1
+        if digest != sent or quiet >= REPEAT_AFTER_LOOKS:
+            sent, quiet = digest, 0
+            yield ServerSentEvent(data=digest, event="state")
+        await pause(LOOK_EVERY_S)

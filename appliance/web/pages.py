@@ -1,0 +1,68 @@
+"""Templates: everything that is put into them is escaped, and a name they do not know is an error."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from appliance.web import wording
+from appliance.web.standing import CONFIRMATION_WORDS, DECISION_WORDS
+from appliance.web.worklist import WorklistRequest
+
+FOLDER = Path(__file__).parent
+PRODUCT = "Scanside"
+RESEARCH_USE = "Research use only. Not for diagnosis."
+
+
+def make_templates() -> Environment:
+    """The environment the pages are rendered in."""
+    env = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters |= {
+        "age": wording.age_words,
+        "machine_time": wording.machine_time,
+        "percent": wording.percent_words,
+        "size": wording.size_words,
+        "latency": wording.latency_words,
+        "plain": wording.plain,
+        "person_name": wording.person_name,
+        "patient_age": wording.patient_age,
+        "dicom_date": wording.dicom_date,
+        "reason": wording.reason_words,
+        "short_uid": wording.short_uid,
+        "in_path": lambda value: quote(value, safe=""),
+    }
+    env.globals |= {
+        "product": PRODUCT,
+        "research_use": RESEARCH_USE,
+        "decision_words": DECISION_WORDS,
+        "confirmation_words": CONFIRMATION_WORDS,
+        "clock": wording.clock_words,
+        "count": wording.count_words,
+        "static_version": static_version(),
+        "worklist_query": worklist_query,
+    }
+    return env
+
+
+def static_version() -> str:
+    """A digest of style and script, so that a browser never keeps those of an older version."""
+    content = b"".join(path.read_bytes() for path in sorted((FOLDER / "static").iterdir()))
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+def worklist_query(request: WorklistRequest, **changed: Any) -> str:
+    """The query string, with its question mark, that asks for ``request`` with some fields changed."""
+    values = {name: changed.get(name, getattr(request, name)) for name in WorklistRequest.__dataclass_fields__}
+    plain = {name: getattr(WorklistRequest(), name) for name in values}
+    asked = {name: value for name, value in values.items() if value != plain[name]}
+    return f"?{urlencode(asked)}" if asked else ""

@@ -1,0 +1,98 @@
+"""What a study's decision stands at once the box, the link and the full model have had their say. Pure rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from appliance.schema import Agreement
+
+#: The order of the worklist, most pressing first.
+URGENCY = ("urgent", "escalate", "not_triaged", "routine")
+
+#: A process that has not reported for this long, s, is shown as silent.
+SILENT_AFTER_S = 30.0
+
+
+class Confirmation(StrEnum):
+    """How far a decision has been confirmed."""
+
+    ON_THE_BOX = "on_the_box"
+    WAITING = "waiting"
+    PROVISIONAL = "provisional"
+    STUCK = "stuck"
+    NO_CLOUD = "no_cloud"
+    CONFIRMED = "confirmed"
+    ANSWERED = "answered"
+    DISAGREES = "disagrees"
+
+
+CONFIRMATION_WORDS = {
+    Confirmation.ON_THE_BOX: "decided on the box",
+    Confirmation.WAITING: "waiting for the link",
+    Confirmation.PROVISIONAL: "provisional, sent to cloud",
+    Confirmation.STUCK: "not sent: the delivery is parked",
+    Confirmation.NO_CLOUD: "no cloud to ask: needs a person",
+    Confirmation.CONFIRMED: "confirmed by the full model",
+    Confirmation.ANSWERED: "answered by the full model",
+    Confirmation.DISAGREES: "box and cloud disagree",
+}
+
+DECISION_WORDS = {
+    "urgent": "Urgent",
+    "escalate": "Not decided",
+    "not_triaged": "Not triaged",
+    "routine": "Routine",
+    "pending": "In progress",
+}
+
+
+@dataclass(frozen=True)
+class Opinions:
+    """The columns of a study row that say what box and cloud think; None where one has not spoken."""
+
+    decision: str | None
+    escalated: bool
+    answer_decision: str | None
+    agreement: str | None
+
+
+def standing_decision(opinions: Opinions) -> str:
+    """The decision a reader should act on; ``pending`` before there is one.
+
+    A full model settles what the box could not; where both have decided, the more pressing one stands.
+    """
+    box, cloud = opinions.decision, opinions.answer_decision
+    if box not in URGENCY:
+        return "pending"
+    if cloud not in URGENCY:
+        return box
+    if box in ("escalate", "not_triaged") and cloud in ("urgent", "routine"):
+        return cloud
+    return min(box, cloud, key=URGENCY.index)
+
+
+def confirmation(opinions: Opinions, escalation_state: str | None) -> Confirmation | None:
+    """How far the decision is confirmed; None before there is one.
+
+    ``escalation_state`` is the state of the study's present escalation delivery, None when there is none.
+    """
+    if opinions.decision is None:
+        return None
+    if opinions.agreement == Agreement.DISAGREES:
+        return Confirmation.DISAGREES
+    if opinions.answer_decision is not None:
+        agreed = opinions.agreement == Agreement.AGREES
+        return Confirmation.CONFIRMED if agreed else Confirmation.ANSWERED
+    if escalation_state == "parked":
+        return Confirmation.STUCK
+    if escalation_state == "delivered":
+        return Confirmation.PROVISIONAL
+    if escalation_state is not None or opinions.escalated:
+        return Confirmation.WAITING
+    return Confirmation.NO_CLOUD if opinions.decision == "escalate" else Confirmation.ON_THE_BOX
+
+
+def is_silent(beat_at: float, now: float) -> bool:
+    """Whether a process has missed its beats."""
+    return now - beat_at > SILENT_AFTER_S

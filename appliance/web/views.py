@@ -1,0 +1,160 @@
+"""The state of the box as values: what the page shows and ``scanside status --json`` prints."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from appliance.settings import Settings
+from appliance.web.box import (
+    DeviceView,
+    ProcessView,
+    SetAside,
+    Storage,
+    Surroundings,
+    device_views,
+    process_views,
+    set_aside_view,
+    storage,
+    take_surroundings,
+)
+from appliance.web.deliveries import DestinationView, ParkedDelivery, destination_views, parked_deliveries
+from appliance.web.wording import age_words, size_words
+from appliance.web.worklist import StudyRow, Worklist, WorklistRequest, worklist
+from store_forward.database import sqlite_version
+from store_forward.spool import Spool
+
+_PATIENT_FIELDS = ("patient_name", "patient_id", "patient_age", "accession_number", "study_date", "study_description")
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something a person should see first; ``severity`` is "problem" or "note"."""
+
+    severity: str
+    text: str
+
+
+@dataclass(frozen=True)
+class StatusView:
+    """The whole state at ``now`` (epoch s, UTC)."""
+
+    now: float
+    notices: tuple[Notice, ...]
+    worklist: Worklist
+    destinations: tuple[DestinationView, ...]
+    parked: tuple[ParkedDelivery, ...]
+    surroundings: Surroundings
+    devices: tuple[DeviceView, ...]
+    processes: tuple[ProcessView, ...]
+    storage: Storage
+    set_aside: SetAside
+    sqlite_version: str
+
+
+def status(
+    conn: Connection,
+    settings: Settings,
+    spool: Spool,
+    now: float,
+    *,
+    request: WorklistRequest | None = None,
+    surroundings: Surroundings | None = None,
+) -> StatusView:
+    """Read the state in one transaction of ``conn``; ``surroundings`` are found out afresh when not given.
+
+    Raises sqlalchemy.exc.DatabaseError when the database cannot be read, OSError when the disk cannot.
+    """
+    around = surroundings or take_surroundings(settings, spool)
+    links = destination_views(conn, settings)
+    procs = process_views(conn, now)
+    disk = storage(settings, spool)
+    return StatusView(
+        now=now,
+        notices=notices(now, links, procs, disk, around),
+        worklist=worklist(conn, request or WorklistRequest(), settings.page.show_patient),
+        destinations=links,
+        parked=parked_deliveries(conn, [link.name for link in links]),
+        surroundings=around,
+        devices=device_views(conn, around.packs),
+        processes=procs,
+        storage=disk,
+        set_aside=set_aside_view(conn),
+        sqlite_version=sqlite_version(),
+    )
+
+
+def notices(
+    now: float,
+    links: tuple[DestinationView, ...],
+    procs: tuple[ProcessView, ...],
+    disk: Storage,
+    around: Surroundings,
+) -> tuple[Notice, ...]:
+    """What needs a person, problems before notes."""
+    found = [*_disk_notices(disk), *_process_notices(now, procs), *_pack_notices(around)]
+    for link in links:
+        found += _link_notices(now, link)
+    return tuple(sorted(found, key=lambda notice: notice.severity != "problem"))
+
+
+def _disk_notices(disk: Storage) -> list[Notice]:
+    free, floor = size_words(disk.free_bytes), size_words(disk.floor_bytes)
+    if disk.free_bytes < disk.floor_bytes:
+        return [Notice("problem", f"The disk is full: {free} free. No image is taken in below {floor}; free some space.")]
+    if disk.free_bytes < 2 * disk.floor_bytes:
+        return [Notice("note", f"The disk is getting full: {free} free. Below {floor} no image is taken in.")]
+    return []
+
+
+def _process_notices(now: float, procs: tuple[ProcessView, ...]) -> list[Notice]:
+    return [
+        Notice("problem", f"The {one.name} process has been silent for {age_words(now - one.beat_at)}.")
+        for one in procs
+        if one.silent
+    ]
+
+
+def _pack_notices(around: Surroundings) -> list[Notice]:
+    found = [
+        Notice("problem", f"Model pack {one.pack} was refused: {one.why}. {one.repair}.") for one in around.rejected
+    ]
+    if not around.packs:
+        found.append(Notice("problem", "No model pack is installed: every study will be not triaged."))
+    return found
+
+
+def _link_notices(now: float, link: DestinationView) -> list[Notice]:
+    found = []
+    if link.parked:
+        number = "1 delivery" if link.parked == 1 else f"{link.parked:,} deliveries"
+        found.append(Notice("problem", f"{number} to {link.name} parked: a person has to look."))
+    if link.state in ("down", "refused"):
+        how = "unreachable" if link.state == "down" else "refusing us"
+        since = f" for {age_words(now - link.since)}" if link.since is not None else ""
+        held = link.waiting + link.leased
+        found.append(Notice("note", f"{link.name} has been {how}{since}; {held:,} kept safe here until it is back."))
+    elif not link.configured and link.waiting:
+        found.append(Notice("problem", f"{link.waiting:,} wait for {link.name}, which is no longer configured."))
+    return found
+
+
+def status_dict(view: StatusView) -> dict[str, Any]:
+    """The state as plain JSON values. Patient fields are never in it: monitoring has no use for them."""
+    values = asdict(view)
+    listed: dict[str, Any] = values["worklist"]
+    for key in ("rows", "pending"):
+        listed[key] = [_without_patient(row) for row in listed[key]]
+    del listed["request"], listed["older"]
+    return values
+
+
+def _without_patient(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key not in _PATIENT_FIELDS}
+
+
+def row_title(row: StudyRow) -> str:
+    """What a study is called on the page when no patient is shown: its modality and description."""
+    return " · ".join(part for part in (row.modalities, row.study_description) if part) or "Study"

@@ -1,0 +1,64 @@
+"""What machine this is: the numbers the status page shows and the device choice is remembered for."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from hardware.choice import backend_versions, candidates
+
+_CPUINFO = Path("/proc/cpuinfo")
+#: x86 writes "model name"; ARM boards write "Model", or only "Hardware".
+_MODEL_KEYS = ("model name", "model", "hardware")
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """CPU, memory, the disk that holds the state folder, and the backends with version and devices.
+
+    ``cores`` are those this process may use; ``memory_bytes`` is the machine's.
+    """
+
+    cpu_model: str
+    cores: int
+    memory_bytes: int
+    disk_total_bytes: int
+    disk_free_bytes: int
+    backends: dict[str, str]
+    devices: tuple[str, ...]
+
+
+def take_inventory(folder: Path) -> Inventory:
+    """Look at the machine; ``folder`` is on the disk to measure. Raises OSError when it does not exist."""
+    disk = psutil.disk_usage(str(folder))
+    return Inventory(
+        cpu_model=cpu_model(),
+        cores=_usable_cores(),
+        memory_bytes=psutil.virtual_memory().total,
+        disk_total_bytes=disk.total,
+        disk_free_bytes=disk.free,
+        backends=backend_versions(),
+        devices=tuple(candidate.name for candidate in candidates()),
+    )
+
+
+def cpu_model(cpuinfo: Path = _CPUINFO) -> str:
+    """The CPU's name from ``/proc/cpuinfo``, or its architecture where there is no such name."""
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.machine()
+    pairs = [(key.strip().lower(), value.strip()) for key, _, value in (line.partition(":") for line in lines)]
+    for wanted in _MODEL_KEYS:
+        for key, value in pairs:
+            if key == wanted and value and not value.isdigit():
+                return value
+    return platform.machine()
+
+
+def _usable_cores() -> int:
+    return len(os.sched_getaffinity(0))

@@ -1,0 +1,157 @@
+"""The decision rule: calibrated findings → one image's decision → the study's decision. Values in, values out.
+
+``routine`` is a positive statement by a model that ran. Nothing here turns a missing reading into it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from models.reasons import Reason
+
+
+class Decision(StrEnum):
+    """What happens next with an image or a study."""
+
+    routine = "routine"
+    urgent = "urgent"
+    escalate = "escalate"
+    not_triaged = "not_triaged"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The calibrated probability (0..1) that one named finding is present.
+
+    Raises:
+        ValueError: ``probability`` is not a finite number in 0..1.
+    """
+
+    name: str
+    probability: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.probability) and 0.0 <= self.probability <= 1.0):
+            raise ValueError(f"the probability of {self.name} is {self.probability}, not a number in 0..1")
+
+
+class Thresholds(BaseModel):
+    """``probability < routine_below`` is routine, ``>= urgent_from`` urgent, between them the box does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    routine_below: float = Field(ge=0.0, le=1.0)
+    urgent_from: float = Field(ge=0.0, le=1.0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Thresholds:
+        if self.routine_below > self.urgent_from:
+            raise ValueError("routine_below must not be above urgent_from")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class PackIdentity:
+    """Which model pack spoke; ``digest`` is the SHA-256 of its manifest in hexadecimal."""
+
+    name: str
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLatency:
+    """Where the time for one image went, in ms; ``decode`` is opening and decoding, ``infer`` the network's run."""
+
+    decode: float = 0.0
+    infer: float = 0.0
+    total: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageResult:
+    """What was decided about one image.
+
+    ``findings`` is empty and ``heat_map`` None unless a model ran. ``heat_map`` is ``(rows, columns)`` float32 in
+    0..1 in the frame of the original image, possibly at a lower resolution. ``reason`` is set for ``not_triaged``,
+    and for ``escalate`` when the image was out of scope.
+    """
+
+    sop_instance_uid: str
+    decision: Decision
+    reason: Reason | None = None
+    detail: str = ""
+    pack: PackIdentity | None = None
+    findings: tuple[Finding, ...] = ()
+    heat_map: NDArray[np.float32] | None = None
+    device: str | None = None
+    latency_ms: ImageLatency = field(default_factory=ImageLatency)
+
+    @property
+    def highest_probability(self) -> float:
+        """The probability the decision rests on; 0 when no model ran."""
+        return max((finding.probability for finding in self.findings), default=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class StudyDecision:
+    """What was decided about a study; ``index`` is the position of the result that decided, None without images."""
+
+    decision: Decision
+    reason: Reason | None = None
+    detail: str = ""
+    index: int | None = None
+
+
+def decide(findings: Sequence[Finding], thresholds: Thresholds) -> Decision:
+    """One image: the most probable finding decides. ``routine`` only if *every* finding is below its threshold.
+
+    Raises:
+        ValueError: there is no finding, so there is nothing to decide from.
+    """
+    if not findings:
+        raise ValueError("no findings: a model that named none has not read the image")
+    highest = max(finding.probability for finding in findings)
+    if highest >= thresholds.urgent_from:
+        return Decision.urgent
+    return Decision.routine if highest < thresholds.routine_below else Decision.escalate
+
+
+def decide_study(results: Sequence[ImageResult]) -> StudyDecision:
+    """A study: its worst image decides, and it is ``routine`` only when every image was read and is routine.
+
+    Objects that are no images (reports, notes, segmentations) do not count. If some images are routine and others
+    could not be read or fit no pack, the study is escalated with ``partly_covered``: the absence of a finding is
+    claimed only for what was read.
+    """
+    images = [index for index, result in enumerate(results) if result.reason is not Reason.not_an_image]
+    if not images:
+        return StudyDecision(Decision.not_triaged, Reason.no_images)
+    for decision in (Decision.urgent, Decision.escalate):
+        found = [index for index in images if results[index].decision is decision]
+        if found:
+            return _decided_by(results, max(found, key=lambda index: results[index].highest_probability))
+    unread = [index for index in images if results[index].decision is Decision.not_triaged]
+    if len(unread) == len(images):
+        return _decided_by(results, unread[0])
+    if unread:
+        return _partly_covered(results, images, unread)
+    return _decided_by(results, max(images, key=lambda index: results[index].highest_probability))
+
+
+def _decided_by(results: Sequence[ImageResult], index: int) -> StudyDecision:
+    result = results[index]
+    return StudyDecision(result.decision, result.reason, result.detail, index)
+
+
+def _partly_covered(results: Sequence[ImageResult], images: list[int], unread: list[int]) -> StudyDecision:
+    codes = sorted({reason.value for index in unread if (reason := results[index].reason)})
+    detail = f"{len(unread)} of {len(images)} images not read: {', '.join(codes)}"
+    return StudyDecision(Decision.escalate, Reason.partly_covered, detail, unread[0])

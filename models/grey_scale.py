@@ -1,0 +1,92 @@
+"""Stored values → what a person would see: rescale, window, polarity, colour (PS3.3 C.11, PS3.4 N.2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut
+
+from models.tolerant_reading import UNREADABLE
+
+FloatImage = NDArray[np.float32]
+
+_LARGEST_TABLE = 1 << 16
+_BLOCK_ROWS = 512
+_LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+def displayed(stored: NDArray[Any], dataset: Dataset) -> FloatImage:
+    """``(rows, columns)`` stored values of MONOCHROME1 or MONOCHROME2 → float32, brighter = denser.
+
+    Modality LUT or rescale, then the first VOI LUT or window, then the polarity of MONOCHROME1. Pixel padding
+    becomes as dark as the darkest true pixel, whatever the polarity.
+
+    Raises:
+        ValueError, TypeError, LookupError, AttributeError: the rescale or a LUT cannot be understood.
+    """
+    padding = _padding(stored, dataset)
+    grey = _through_tables(stored, dataset)
+    if padding is not None:
+        inside = ~padding
+        darkest = float(grey[inside].min()) if inside.any() else 0.0
+        grey[padding] = darkest
+    return grey
+
+
+def luminance(coloured: NDArray[Any]) -> FloatImage:
+    """``(rows, columns, 3)`` RGB → ``(rows, columns)`` float32 by the weights of ITU-R BT.601."""
+    grey = np.empty(coloured.shape[:2], dtype=np.float32)
+    for start in range(0, len(grey), _BLOCK_ROWS):
+        block = coloured[start : start + _BLOCK_ROWS].astype(np.float32)
+        grey[start : start + _BLOCK_ROWS] = block @ _LUMINANCE
+    return grey
+
+
+def palette_luminance(stored: NDArray[Any], dataset: Dataset) -> FloatImage:
+    """``(rows, columns)`` indices of PALETTE COLOR → float32 luminance (PS3.3 C.7.6.3.1.5)."""
+    return luminance(apply_color_lut(stored, dataset)[..., :3])
+
+
+def _through_tables(stored: NDArray[Any], dataset: Dataset) -> FloatImage:
+    """Work out every value that occurs once and look the pixels up: exact, and no float64 copy of a large image."""
+    low, high = stored.min(), stored.max()
+    if stored.dtype.kind not in "iu" or int(high) - int(low) >= _LARGEST_TABLE:
+        return _polarity(_voi(apply_modality_lut(stored, dataset), dataset), dataset)
+    values = np.arange(int(low), int(high) + 1).astype(stored.dtype)
+    table = _polarity(_voi(apply_modality_lut(values, dataset), dataset), dataset)
+    grey = np.empty(stored.shape, dtype=np.float32)
+    for start in range(0, len(stored), _BLOCK_ROWS):
+        block = stored[start : start + _BLOCK_ROWS].astype(np.int64)
+        grey[start : start + _BLOCK_ROWS] = table[block - int(low)]
+    return grey
+
+
+def _voi(values: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
+    """A window nobody can read is left out: it is a wish for the display, not part of the measurement."""
+    try:
+        return apply_voi_lut(values, dataset)
+    except UNREADABLE:
+        return values
+
+
+def _polarity(values: NDArray[Any], dataset: Dataset) -> FloatImage:
+    """MONOCHROME1 shows its lowest value white (PS3.3 C.7.6.3.1.2)."""
+    grey = values.astype(np.float32)
+    if str(dataset.PhotometricInterpretation).strip().upper() == "MONOCHROME1":
+        return (grey.max() + grey.min()) - grey
+    return grey
+
+
+def _padding(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.bool_] | None:
+    """Where (0028,0120) Pixel Padding Value, or the range up to (0028,0121), stands; None without padding."""
+    try:
+        first = int(dataset.PixelPaddingValue)
+        last = int(dataset.get("PixelPaddingRangeLimit") or first)
+    except UNREADABLE:
+        return None
+    low, high = sorted((first, last))
+    mask: NDArray[np.bool_] = (stored >= low) & (stored <= high)
+    return mask if mask.any() else None

@@ -1,0 +1,82 @@
+"""Why an image or a study was not triaged: a closed set, each with a sentence that says what to do."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Machine-readable reason codes. Stored, reported and counted, so a code never changes its meaning."""
+
+    not_dicom = "not_dicom"
+    not_an_image = "not_an_image"
+    no_pixel_data = "no_pixel_data"
+    too_large = "too_large"
+    unsupported_transfer_syntax = "unsupported_transfer_syntax"
+    unreadable_pixels = "unreadable_pixels"
+    multi_frame = "multi_frame"
+    blank_image = "blank_image"
+    not_human = "not_human"
+    wrong_modality = "wrong_modality"
+    wrong_body_part = "wrong_body_part"
+    wrong_view = "wrong_view"
+    age_unknown = "age_unknown"
+    age_out_of_range = "age_out_of_range"
+    too_small = "too_small"
+    wrong_photometric_interpretation = "wrong_photometric_interpretation"
+    no_pack = "no_pack"
+    no_backend = "no_backend"
+    model_failed = "model_failed"
+    no_images = "no_images"
+    partly_covered = "partly_covered"
+    worker_gave_up = "worker_gave_up"
+
+
+#: The image is sound, but no installed pack was made for it. Only these may become an escalation by configuration.
+SCOPE_REASONS = frozenset(
+    {
+        Reason.not_human,
+        Reason.wrong_modality,
+        Reason.wrong_body_part,
+        Reason.wrong_view,
+        Reason.age_unknown,
+        Reason.age_out_of_range,
+        Reason.too_small,
+        Reason.wrong_photometric_interpretation,
+        Reason.no_pack,
+    }
+)
+
+#: One sentence for a person, with what to do about it.
+EXPLANATIONS: dict[Reason, str] = {
+    Reason.not_dicom: "the file is not DICOM or is cut off; send the image again from its source",
+    Reason.not_an_image: "the object is a report, a note or another object without a picture; nothing to do",
+    Reason.no_pixel_data: "the image came without its pixels; send it again from its source",
+    Reason.too_large: "the image is larger than this box is allowed to open; have it read as usual, or raise the limit",
+    Reason.unsupported_transfer_syntax: (
+        "the pixels are compressed in a way this box cannot read; have the source send another transfer syntax"
+    ),
+    Reason.unreadable_pixels: "the pixels are damaged or do not fit their header; send the image again",
+    Reason.multi_frame: "the image has several frames and the packs read single images only; have it read as usual",
+    Reason.blank_image: "the image shows no contrast at all; check the exposure and send it again",
+    Reason.not_human: "the header names an animal and the packs were made for people; have it read as usual",
+    Reason.wrong_modality: "no installed pack reads this modality; have it read as usual",
+    Reason.wrong_body_part: (
+        "no installed pack reads this body part; have it read as usual, and correct Body Part Examined if it is wrong"
+    ),
+    Reason.wrong_view: "no installed pack reads this view; have it read as usual, and correct View Position if it is wrong",
+    Reason.age_unknown: "the pack is bound to an age and the header gives none; enter age or birth date at the scanner",
+    Reason.age_out_of_range: "the patient's age is outside what the pack was made for; have it read as usual",
+    Reason.too_small: "the image has fewer pixels than the pack needs; send the original instead of a reduced copy",
+    Reason.wrong_photometric_interpretation: (
+        "the pack does not read this kind of picture, for example colour; send the original grey image"
+    ),
+    Reason.no_pack: "no model pack is installed; install one and triage again",
+    Reason.no_backend: "a pack fits, but nothing on this box can run it correctly; see the devices on the status page",
+    Reason.model_failed: "the model gave no usable answer for this image; have it read as usual and report the pack",
+    Reason.no_images: "the study holds no image to read; nothing to do",
+    Reason.partly_covered: (
+        "some images of the study could not be read, so nothing can be said about the whole; have it read as usual"
+    ),
+    Reason.worker_gave_up: "reading failed three times and was given up; have it read as usual and look at the log",
+}

@@ -1,0 +1,36 @@
+"""Writes a pack folder: network, golden set, card, and the manifest that names them all by digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.manifest import Manifest
+
+GOLDEN = "golden.npz"
+CARD = "card.md"
+
+
+def write_pack(
+    folder: Path,
+    manifest: dict[str, Any],
+    golden: tuple[NDArray[np.float32], NDArray[np.float64]],
+    card: str,
+) -> Manifest:
+    """Add golden set, card and manifest to a folder that already holds the network.
+
+    ``golden`` is ``(images (n, 1, s, s), probabilities (n, k))`` of synthetic pictures, never of patients.
+    """
+    np.savez_compressed(folder / GOLDEN, image=golden[0].astype(np.float16).astype(np.float32), probability=golden[1])
+    (folder / CARD).write_text(card, encoding="utf-8")
+    names = [manifest["network"], GOLDEN, CARD]
+    digests = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+    checked = Manifest.model_validate(manifest | {"files": digests, "golden": GOLDEN})
+    text = json.dumps(checked.model_dump(mode="json"), indent=2) + "\n"
+    (folder / "manifest.json").write_text(text, encoding="utf-8")
+    return checked

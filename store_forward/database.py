@@ -1,0 +1,141 @@
+"""SQLite, opened the one safe way: WAL, synchronous=FULL, and transactions that we begin ourselves.
+
+SQLite 3.7.0 to 3.51.2 can corrupt a WAL database when two connections write and checkpoint at once, and
+several processes share ours: an older library is refused. ``BEGIN IMMEDIATE`` takes the write lock before
+anything is read, so a transaction that decides on what it read never fails half-way with SQLITE_BUSY.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import sqlcipher3.dbapi2 as sqlite
+from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from store_forward.durable import make_folder
+from store_forward.errors import DatabaseUnusable
+
+METADATA: Final = MetaData(info={"application_id": 0x53434258})
+"""The box's tables. The cloud has a MetaData and an application_id of its own: they never share a file."""
+
+SCHEMA_VERSION: Final = 1
+OLDEST_SAFE_SQLITE: Final = (3, 51, 3)
+BUSY_TIMEOUT_S: Final = 15.0
+_BEGIN: Final = "scanside_begin"
+
+
+def sqlite_version() -> str:
+    """The version of the SQLite library that is linked, as "3.53.4"."""
+    return str(sqlite.sqlite_version)
+
+
+def check_sqlite(version: str) -> None:
+    """Raise DatabaseUnusable when ``version`` has the WAL-reset bug."""
+    if tuple(int(part) for part in version.split(".")) < OLDEST_SAFE_SQLITE:
+        wanted = ".".join(str(part) for part in OLDEST_SAFE_SQLITE)
+        raise DatabaseUnusable(
+            f"SQLite {version} can corrupt a database that several processes write",
+            f"Install a sqlcipher3 package that is linked with SQLite {wanted} or newer.",
+        )
+
+
+def open_database(path: Path) -> Engine:
+    """Open the database file, making it and its folder if they are missing.
+
+    The engine may be used by every thread of this process; another process opens its own. Raises
+    DatabaseUnusable when the linked SQLite is unsafe or the file is not a database, OSError when the folder
+    cannot be made.
+    """
+    check_sqlite(sqlite_version())
+    make_folder(path.parent)
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)), module=sqlite, pool_size=8, max_overflow=24
+    )
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    try:
+        engine.connect().close()
+        path.chmod(0o600)
+    except OperationalError:
+        engine.dispose()
+        raise
+    except DatabaseError as error:
+        engine.dispose()
+        raise DatabaseUnusable(
+            "the database file is not one that SQLite can read",
+            "Move it away and start again; spooled images are untouched. Keep the file for repair.",
+        ) from error
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One write transaction, begun IMMEDIATE; durable when the block is left, undone when it raises.
+
+    Raises sqlalchemy.exc.OperationalError when another process holds the write lock longer than the busy
+    time-out, or the disk does not take the commit.
+    """
+    with engine.connect().execution_options(**{_BEGIN: "BEGIN IMMEDIATE"}) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """One read transaction: every query in the block sees the same state, and writers are not held up."""
+    with engine.connect() as connection, connection.begin():
+        yield connection
+
+
+def create_schema(engine: Engine, metadata: MetaData = METADATA) -> None:
+    """Create the tables of ``metadata`` that are missing and set the schema version.
+
+    Safe when several processes do it at once. Raises DatabaseUnusable when the file has another schema
+    version, or belongs to the other side of the link.
+    """
+    owner = int(metadata.info["application_id"])
+    with writing(engine) as connection:
+        version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+        if version not in (0, SCHEMA_VERSION):
+            raise DatabaseUnusable(
+                f"the database has schema version {version}, this program reads {SCHEMA_VERSION}",
+                "Use the version of the program that wrote it, or move the database away.",
+            )
+        if version and connection.exec_driver_sql("PRAGMA application_id").scalar_one() != owner:
+            raise DatabaseUnusable(
+                "the database belongs to another program, or to the other side of the link",
+                "Box and cloud each need a home folder of their own.",
+            )
+        metadata.create_all(connection)
+        connection.exec_driver_sql(f"PRAGMA application_id = {owner}")
+        connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions of its own
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
+    _switch_to_wal(cursor)
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _switch_to_wal(cursor: Any) -> None:
+    """Only the first connection ever changes the mode; SQLite does not wait for the lock that needs."""
+    give_up = time.monotonic() + BUSY_TIMEOUT_S
+    while cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite.OperationalError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))

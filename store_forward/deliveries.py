@@ -1,0 +1,121 @@
+"""The outbox's tables: what has to get where, and everything that has happened to it.
+
+State: ``waiting → leased → delivered``; a failed attempt leads back to ``waiting`` with a next time, a
+refusal to ``parked``, which needs a person. Every transition is a row of ``delivery_events``, so a history
+is a query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    Row,
+    Table,
+    Text,
+)
+
+from store_forward.database import METADATA
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands."""
+
+    WAITING = "waiting"
+    LEASED = "leased"
+    DELIVERED = "delivered"
+    PARKED = "parked"
+
+
+@dataclass(frozen=True)
+class DeliveryRequest:
+    """Something to carry: the spooled object ``payload`` to ``destination``.
+
+    ``key`` names the effect: asking twice under one key carries once. ``subject`` is opaque here (the box
+    puts the study instance UID). The lowest ``priority`` goes first: 0 urgent, 1 escalation, 2 result, 3
+    bulk.
+    """
+
+    key: str
+    subject: str
+    revision: int
+    kind: str
+    destination: str
+    priority: int
+    payload: str
+    size_bytes: int
+    content_type: str
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery(DeliveryRequest):
+    """A delivery under lease: the right, until ``lease_until``, to attempt it and to write how that went."""
+
+    id: int
+    attempts: int
+    lease_owner: str
+    lease_until: float
+    leased_at: float
+    created_at: float
+
+
+_REQUEST_FIELDS: Final = tuple(each.name for each in fields(DeliveryRequest))
+
+deliveries: Final = Table(
+    "deliveries",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("subject", Text, nullable=False, index=True),
+    Column("revision", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("destination", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("attributes", JSON, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_at", Float, nullable=False),
+    Column("lease_owner", Text),
+    Column("lease_until", Float),
+    Column("receipt", Text),
+    Column("cause", Text),
+    Column("detail", Text),
+    Column("created_at", Float, nullable=False),
+    Column("settled_at", Float),
+    CheckConstraint("state IN ('waiting', 'leased', 'delivered', 'parked')", name="delivery_state"),
+    CheckConstraint("(state = 'leased') = (lease_owner IS NOT NULL)", name="delivery_lease"),
+    CheckConstraint("(state = 'delivered') = (receipt IS NOT NULL)", name="delivery_receipt"),
+    Index("deliveries_by_turn", "destination", "state", "priority", "id"),
+)
+
+delivery_events: Final = Table(
+    "delivery_events",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("delivery_id", Integer, ForeignKey("deliveries.id"), nullable=False, index=True),
+    Column("at", Float, nullable=False),
+    Column("state_from", Text),
+    Column("state_to", Text, nullable=False),
+    Column("cause", Text),
+    Column("detail", Text),
+    Column("duration_ms", Float),
+)
+
+
+def request_of(row: Row[Any]) -> dict[str, Any]:
+    """The fields of the DeliveryRequest that a row of ``deliveries`` was made from."""
+    return {name: row._mapping[name] for name in _REQUEST_FIELDS}

@@ -1,0 +1,77 @@
+"""The one place that makes files durable: bytes to disk, then the name, then the folder that holds the name.
+
+A rename without the fsync before it can leave an empty file after a power cut; without the fsync of the
+folder after it, no file at all. An fsync that fails is never tried again on the same file: the kernel may
+have dropped the dirty pages and would then report success for bytes that are gone.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import BinaryIO
+
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
+
+
+def sync_file(path: Path) -> None:
+    """Force the file's bytes to disk. Raises OSError when the disk does not take them."""
+    _fsync(path, os.O_RDONLY)
+
+
+def sync_folder(folder: Path) -> None:
+    """Force the folder's list of names to disk. Raises OSError when the disk does not take it."""
+    _fsync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def make_folder(folder: Path) -> None:
+    """Make ``folder`` and its missing parents, readable by us only, and force each new name to disk."""
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for new in reversed(missing):
+        new.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        sync_folder(new.parent)
+
+
+def publish(temporary: Path, final: Path) -> None:
+    """Rename a finished file into place so that it is there, whole, after any power cut.
+
+    Both must lie on one filesystem. When this returns, the bytes and the name are durable; when it raises
+    OSError, ``final`` is what it was before or the whole new file, never a part, and must not be
+    acknowledged.
+    """
+    sync_file(temporary)
+    temporary.replace(final)
+    sync_folder(final.parent)
+
+
+def write_durably(final: Path, data: bytes) -> None:
+    """Put ``data`` at ``final``, durable on return; an existing file is replaced whole. Raises OSError."""
+    temporary = final.with_name(f".{final.name}.{secrets.token_hex(8)}.part")
+    try:
+        with open_new(temporary) as file:
+            file.write(data)
+        publish(temporary, final)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def open_new(path: Path) -> BinaryIO:
+    """Open a file that must not exist yet, for writing, readable by us only.
+
+    Raises FileExistsError, OSError.
+    """
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE), "wb")
+
+
+def _fsync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

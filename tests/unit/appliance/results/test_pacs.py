@@ -1,0 +1,161 @@
+"""The archive link against a real association on loopback."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, JPEGLSLossless
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import CTImageStorage, Verification
+
+from appliance.results.pacs import PacsLink
+from store_forward.errors import DeliveryDeferred, DeliveryRefused
+from tests.dicom_factory import as_file, chest_radiograph, compressed
+
+Answer = Callable[[evt.Event], int | Dataset]
+
+
+@contextmanager
+def archive(
+    answer: Answer,
+    *,
+    required_ae_title: str = "",
+    sop_class_uid: str = DigitalXRayImageStorageForPresentation,
+) -> Iterator[PacsLink]:
+    """A storage SCP that answers each C-STORE with ``answer``, and the link to it."""
+    ae = AE(ae_title="ARCHIVE")
+    ae.require_called_aet = bool(required_ae_title)
+    ae.add_supported_context(sop_class_uid, [ExplicitVRLittleEndian, JPEGLSLossless])
+    ae.add_supported_context(Verification)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, answer)])
+    try:
+        port = server.server_address[1]
+        yield PacsLink("127.0.0.1", port, required_ae_title or "ARCHIVE", "SCANSIDE", timeout_s=10.0)
+    finally:
+        server.shutdown()
+
+
+def status_dataset(status: int, comment: str) -> Dataset:
+    """A C-STORE status with the archive's own words."""
+    answer = Dataset()
+    answer.Status, answer.ErrorComment = status, comment
+    return answer
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A small radiograph as a Part 10 file."""
+    pixels = chest_radiograph().pixel_array[:64, :64]
+    return as_file(chest_radiograph(pixels=pixels), tmp_path / "image.dcm")
+
+
+def test_the_archive_gets_the_very_data_set(tmp_path: Path) -> None:
+    """What arrives is the stored data set byte for byte, in its own transfer syntax."""
+    pixels = chest_radiograph().pixel_array[:64, :64]
+    path = as_file(compressed(chest_radiograph(pixels=pixels), JPEGLSLossless), tmp_path / "image.dcm")
+    received: list[bytes] = []
+
+    def keep(event: evt.Event) -> int:
+        received.append(event.request.DataSet.getvalue())
+        return 0x0000
+
+    with archive(keep) as link:
+        assert link.deliver(path) == "status 0x0000"
+    assert path.read_bytes().endswith(received[0])
+    assert dcmread(BytesIO(path.read_bytes())).file_meta.TransferSyntaxUID == JPEGLSLossless
+
+
+def test_a_warning_is_a_receipt_that_says_so(file: Path) -> None:
+    """0xB000 means stored; the remark is kept."""
+    with archive(lambda event: status_dataset(0xB000, "coerced")) as link:
+        assert link.deliver(file) == "status 0xb000: coerced"
+
+
+@pytest.mark.parametrize("status", [0xA700, 0xA7FF, 0x0213])
+def test_out_of_resources_is_tried_again(file: Path, status: int) -> None:
+    """A full archive is a reason to wait."""
+    with archive(lambda event: status) as link, pytest.raises(DeliveryDeferred) as caught:
+        link.deliver(file)
+    assert caught.value.cause == "pacs_out_of_resources"
+
+
+@pytest.mark.parametrize("status", [0xA900, 0xC000, 0xC123, 0x0122, 0x0110])
+def test_a_refusal_carries_the_archives_words(file: Path, status: int) -> None:
+    """A refusal is for a person, in the words of the far side."""
+    with (
+        archive(lambda event: status_dataset(status, "not like this")) as link,
+        pytest.raises(DeliveryRefused, match="not like this") as caught,
+    ):
+        link.deliver(file)
+    assert caught.value.cause == "pacs_refused"
+
+
+def test_no_accepted_context_is_a_refusal(file: Path) -> None:
+    """An archive that does not take the SOP class will not take it tomorrow either."""
+    with (
+        archive(lambda event: 0x0000, sop_class_uid=CTImageStorage) as link,
+        pytest.raises(DeliveryRefused) as caught,
+    ):
+        link.deliver(file)
+    assert caught.value.cause == "pacs_no_presentation_context"
+
+
+# pynetdicom lets go of a socket that never connected without closing it, and Python remarks on that.
+closed_port = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@closed_port
+def test_a_closed_port_is_tried_again(file: Path) -> None:
+    """Nobody listens: the delivery waits."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        link = PacsLink("127.0.0.1", unused.getsockname()[1], "ARCHIVE", "SCANSIDE", timeout_s=5.0)
+        with pytest.raises(DeliveryDeferred) as caught:
+            link.deliver(file)
+    assert caught.value.cause == "pacs_unreachable"
+
+
+def test_a_rejected_association_is_tried_again(file: Path) -> None:
+    """An archive that does not know our name may be told it; the delivery waits."""
+    with (
+        archive(lambda event: 0x0000, required_ae_title="SOMEBODY") as link,
+        pytest.raises(DeliveryDeferred) as caught,
+    ):
+        link.deliver(file)
+    assert caught.value.cause == "pacs_association_refused"
+    assert "called AE title" in caught.value.detail.replace("Called", "called")
+
+
+def test_an_abort_instead_of_an_answer_is_tried_again(file: Path) -> None:
+    """No status means not stored."""
+
+    def vanish(event: evt.Event) -> int:
+        event.assoc.abort()
+        return 0x0000
+
+    with archive(vanish) as link, pytest.raises(DeliveryDeferred) as caught:
+        link.deliver(file)
+    assert caught.value.cause == "pacs_association_lost"
+
+
+@closed_port
+def test_echo_succeeds_and_fails() -> None:
+    """The echo returns on success and defers when nobody answers."""
+    with archive(lambda event: 0x0000) as link:
+        link.echo()
+    with pytest.raises(DeliveryDeferred):
+        link.echo()
+
+
+def test_the_file_travels_without_delay() -> None:
+    """TCP_NODELAY is set on the socket that carries the file."""
+    with archive(lambda event: 0x0000) as link, link._association(Verification, None) as association:
+        connection = association.dul.socket.socket
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
