@@ -13,7 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
-from appliance.settings import Settings, load_settings
+from appliance.configuration import load_settings
+from appliance.settings import Settings
 
 app = typer.Typer(
     name="scanside",
@@ -72,7 +73,8 @@ def demo(
     """The whole product on loopback: sends studies, cuts the link, restores it, shows where to look."""
     from appliance.demo.play import play
 
-    if not play(images, once=once, as_json=as_json, base=load_settings(config)):
+    own_port = load_settings(config).page.port if config else None
+    if not play(images, once=once, as_json=as_json, page_port=own_port):
         raise typer.Exit(1)
 
 
@@ -80,7 +82,8 @@ def demo(
 def triage(
     paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders; PNG/JPEG with --as.")],
     attributes: Annotated[
-        str | None, typer.Option("--as", help='Header of a plain picture: "Modality=DX,BodyPartExamined=CHEST,…".')
+        str | None,
+        typer.Option("--as", help='Header of a plain picture: "Modality=DX,BodyPartExamined=CHEST,…".'),
     ] = None,
     config: Config = None,
     as_json: Json = False,

@@ -15,12 +15,13 @@ import uvicorn
 from sqlalchemy import Engine
 from sqlalchemy.dialects.sqlite import insert
 
+from appliance.configuration import secret
 from appliance.home import Home, open_home
 from appliance.ingest.admit import Admission
 from appliance.ingest.receiver import Receiver
 from appliance.ingest.watched_folder import WatchedFolder
 from appliance.schema import processes
-from appliance.settings import Settings, secret
+from appliance.settings import Settings
 from appliance.triage.worker import TriageWorker
 from appliance.uplink import build_lanes
 from appliance.web.app import build_app
@@ -126,4 +127,3 @@ def _end_server(server: uvicorn.Server, stop: threading.Event) -> None:
 
 
 PROCESSES: Final[dict[str, Work]] = {"receiver": _receive, "triage": _triage, "uplink": _uplink, "web": _web}
-

@@ -1,23 +1,26 @@
-"""The configuration: one TOML file, validated whole at start, each error with key, value, reason and repair.
-
-Secrets never stand in the file: it names a file or an environment variable that holds them.
-"""
+"""Every configuration key with its type, default, unit and limits. Secrets never stand here, only where they are."""
 
 from __future__ import annotations
 
 import ipaddress
-import os
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
-
-from appliance.errors import ConfigurationInvalid
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 AETitle = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address never leaves this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class Section(BaseModel):
@@ -175,73 +178,3 @@ class Settings(Section):
         if len(set(names)) != len(names) or "cloud" in names:
             raise ValueError("every [[pacs]] needs a name of its own, and none may be called 'cloud'")
         return self
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address never leaves this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def load_settings(path: Path | None) -> Settings:
-    """Read and validate the configuration; without a file, the defaults.
-
-    ``SCANSIDE_CONFIG`` names a file, ``SCANSIDE_HOME`` overrides ``home``.
-
-    Raises:
-        ConfigurationInvalid: the file is missing, is not TOML, or any key is wrong; names every wrong key.
-    """
-    named = path or (Path(os.environ["SCANSIDE_CONFIG"]) if os.environ.get("SCANSIDE_CONFIG") else None)
-    values = _read_toml(named) if named else {}
-    if home := os.environ.get("SCANSIDE_HOME"):
-        values["home"] = home
-    try:
-        return Settings.model_validate(values)
-    except ValidationError as error:
-        raise ConfigurationInvalid(str(named or "defaults"), _explain(error)) from None
-
-
-def _read_toml(path: Path) -> dict[str, object]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigurationInvalid(str(path), ("no such file; give --config the path of a TOML file",)) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationInvalid(str(path), (f"cannot be read: {error}",)) from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationInvalid(str(path), (f"is not valid TOML: {error}; correct that line",)) from None
-
-
-def _explain(error: ValidationError) -> tuple[str, ...]:
-    return tuple(_explain_one(item["loc"], item["input"], item["type"], item["msg"]) for item in error.errors())
-
-
-def _explain_one(location: tuple[int | str, ...], value: object, kind: str, message: str) -> str:
-    key = ".".join(str(part) for part in location) or "(whole file)"
-    if kind == "extra_forbidden":
-        return f"{key}: there is no such key; see docs/reference/configuration.md for all of them"
-    if kind == "missing":
-        return f"{key}: is missing; add it"
-    shown = "" if isinstance(value, dict | BaseModel) else f" = {value!r}"
-    return f"{key}{shown}: {message}; correct it or remove the line for the default"
-
-
-def secret(file: Path | None, variable: str) -> str | None:
-    """The secret a file or else an environment variable holds; ``None`` when neither is there.
-
-    Raises:
-        ConfigurationInvalid: the named file cannot be read or is empty.
-    """
-    if file is None:
-        return os.environ.get(variable) or None
-    try:
-        text = file.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise ConfigurationInvalid(str(file), (f"secret cannot be read: {error.strerror}",)) from None
-    if not text:
-        raise ConfigurationInvalid(str(file), ("secret file is empty; put the token in it",))
-    return text

@@ -108,6 +108,6 @@ def stop_event() -> threading.Event:
 
 
 def _await_end_of_input(stop: threading.Event) -> None:
-    while sys.stdin.buffer.raw.read(1024):  # type: ignore[attr-defined]
+    while os.read(sys.stdin.fileno(), 1024):
         pass
     stop.set()

@@ -50,9 +50,8 @@ class CloudCarrier:
 
     def carry(self, path: Path, delivery: Delivery, stop: Callable[[], bool]) -> str:
         """Upload what the cloud has not got yet; the receipt names the digest it has on stable storage."""
-        request = delivery.request
         receipt = self._link.deliver(
-            path, request.payload, request.size_bytes, request.content_type, request.priority, stop
+            path, delivery.payload, delivery.size_bytes, delivery.content_type, delivery.priority, stop
         )
         return receipt.model_dump_json()
 
@@ -63,7 +62,7 @@ class PacsCarrier:
     def __init__(self, link: PacsLink) -> None:
         self._link = link
 
-    def carry(self, path: Path, delivery: Delivery, stop: Callable[[], bool]) -> str:
+    def carry(self, path: Path, delivery: Delivery, stop: Callable[[], bool]) -> str:  # noqa: ARG002
         """Send one composite instance; the receipt is the PACS's success status."""
         return self._link.deliver(path)
 
@@ -100,8 +99,8 @@ class Lane:
 
     def _attempt(self, delivery: Delivery, stop: Callable[[], bool]) -> Callable[[Connection, float], None]:
         """Do the work outside any transaction; returns what is to be written about it."""
-        path = self._spool.path(delivery.request.payload)
-        if not self._spool.verify(delivery.request.payload):
+        path = self._spool.path(delivery.payload)
+        if not self._spool.verify(delivery.payload):
             return self._refused(delivery, "spool_object_damaged", "run scanside check; the study can be read again")
         try:
             receipt = self._carrier.carry(path, delivery, stop)
@@ -115,15 +114,22 @@ class Lane:
         def write(connection: Connection, now: float) -> None:
             outbox.delivered(connection, delivery, receipt, now)
             outbox.record_contact(connection, self.name, self._kind, Contact.UP, "", now)
-            settle_if_done(connection, delivery.request.subject, now)
-            log.info("delivery.delivered", delivery=delivery.id, kind=delivery.request.kind, destination=self.name)
+            settle_if_done(connection, delivery.subject, now)
+            log.info("delivery.delivered", delivery=delivery.id, kind=delivery.kind, destination=self.name)
 
         return write
 
     def _deferred(self, delivery: Delivery, error: DeliveryDeferred) -> Callable[[Connection, float], None]:
         def write(connection: Connection, now: float) -> None:
             pause_s = outbox.deferred(
-                connection, delivery, error.cause, error.detail, now, self._rng, error.retry_after_s, self._cap_s
+                connection,
+                delivery,
+                error.cause,
+                error.detail,
+                now,
+                self._rng,
+                error.retry_after_s,
+                self._cap_s,
             )
             outbox.record_contact(connection, self.name, self._kind, _contact_after(error.cause), error.cause, now)
             log.info("delivery.deferred", delivery=delivery.id, cause=error.cause, again_in_s=round(pause_s, 1))
@@ -169,9 +175,7 @@ class AnswerLane:
             found = self._link.answers(after, self._wait_s if was_up else 0.0)
         except DeliveryDeferred as deferred:
             with writing(self._engine) as connection:
-                outbox.record_contact(
-                    connection, CLOUD, "cloud", _contact_after(deferred.cause), deferred.cause, now()
-                )
+                outbox.record_contact(connection, CLOUD, "cloud", _contact_after(deferred.cause), deferred.cause, now())
             return False
         if was_up and not found:
             return True
@@ -180,7 +184,12 @@ class AnswerLane:
             if not was_up:
                 outbox.wake(connection, CLOUD, now())
             for answer in found:
-                row = {"seq": answer.seq, "payload": answer.case, "body": answer.model_dump_json(), "received_at": now()}
+                row = {
+                    "seq": answer.seq,
+                    "payload": answer.case,
+                    "body": answer.model_dump_json(),
+                    "received_at": now(),
+                }
                 connection.execute(insert(answers).values(**row).on_conflict_do_nothing())
             if found:
                 outbox.advance_cursor(connection, CLOUD, max(answer.seq for answer in found))

@@ -65,9 +65,7 @@ def open_candidate(candidate: Candidate, network: Path, threads: int | None = No
     return open_onnxruntime(network, threads)
 
 
-def measure(
-    session: Session, example: NDArray[np.float32], rounds: int = 15, warmup: int = 3
-) -> Measurement:
+def measure(session: Session, example: NDArray[np.float32], rounds: int = 15, warmup: int = 3) -> Measurement:
     """Time ``rounds`` runs of ``example (1, c, h, w)`` after ``warmup`` runs that do not count.
 
     Raises:

@@ -74,9 +74,7 @@ def _import_onnxruntime() -> Any:
 def _failures(runtime: Any) -> tuple[type[Exception], ...]:
     """What ONNX Runtime raises: a family of its own without a common parent, and the built-in ones."""
     state = runtime.capi.onnxruntime_pybind11_state
-    own = [
-        kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception)
-    ]
+    own = [kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception)]
     return (*own, RuntimeError, ValueError, OSError)
 
 

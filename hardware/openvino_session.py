@@ -33,8 +33,8 @@ class _OpenVINOSession:
 def open_openvino(network: Path, device: str = "CPU", threads: int | None = None) -> Session:
     """Load an ONNX file on an OpenVINO device for single images.
 
-    ``threads`` limits the CPU threads; None leaves the choice to OpenVINO. On a CPU the precision is set to float32
-    explicitly: OpenVINO picks bfloat16 by itself where the CPU has it, which moves probabilities.
+    ``threads`` limits the CPU threads; None leaves the choice to OpenVINO. On a CPU the precision is set to
+    float32 explicitly: OpenVINO picks bfloat16 by itself where the CPU has it, which moves probabilities.
 
     Raises:
         BackendUnavailable: OpenVINO or the device is missing, or the network does not load there.
@@ -51,7 +51,9 @@ def open_openvino(network: Path, device: str = "CPU", threads: int | None = None
         _fix_batch(model)
         return _OpenVINOSession(core.compile_model(model, device, options), device)
     except (RuntimeError, ValueError, TypeError) as error:
-        raise BackendUnavailable(f"openvino:{device} cannot load {network.name}: {_first_line(error)}") from error
+        raise BackendUnavailable(
+            f"openvino:{device} cannot load {network.name}: {_first_line(error)}"
+        ) from error
 
 
 def openvino_devices() -> list[str]:

@@ -1,7 +1,8 @@
-"""Compressed frames: how large they say they are, and decoding of those that pydicom's own plugins do not read.
+"""Compressed frames: how large they say they are, and decoding of those that pydicom's plugins do not read.
 
-pydicom with pylibjpeg and pyjpegls reads RLE, JPEG-LS, JPEG 2000 and HTJ2K. The JPEG family, from 8-bit Baseline over
-12-bit Extended to 16-bit Lossless and the retired processes, JPEG XL and Deflated Image Frame are decoded here.
+pydicom with pylibjpeg and pyjpegls reads RLE, JPEG-LS, JPEG 2000 and HTJ2K. The JPEG family, from 8-bit
+Baseline over 12-bit Extended to 16-bit Lossless and the retired processes, JPEG XL and Deflated Image Frame
+are decoded here.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class FrameLayout:
 
 
 def stated_size(codestream: bytes) -> tuple[int, int, int] | None:
-    """``(rows, columns, samples)`` in the header of a JPEG, JPEG-LS or JPEG 2000 codestream; None for anything else.
+    """``(rows, columns, samples)`` stated by a JPEG, JPEG-LS or JPEG 2000 codestream; None for anything else.
 
     A damaged codestream can claim 3.8e12 pixels under a harmless DICOM header, and a decoder would try.
     """
@@ -60,7 +61,7 @@ def stated_size(codestream: bytes) -> tuple[int, int, int] | None:
 
 
 def decode_frame(codestream: bytes, transfer_syntax_uid: str, layout: FrameLayout) -> NDArray[Any]:
-    """One frame as ``(rows, columns)`` or ``(rows, columns, 3)`` RGB, unsigned, in the precision of the stream.
+    """One frame as ``(rows, columns)`` or ``(rows, columns, 3)`` RGB, unsigned, in the stream's precision.
 
     Raises:
         RuntimeError: the decoder does not read it.
@@ -96,9 +97,8 @@ def _jpeg(codestream: bytes, photometric_interpretation: str) -> NDArray[Any]:
     """Without a marker that says otherwise libjpeg takes three components for YCbCr; DICOM knows better."""
     head = codestream[:4096]
     unmarked = b"JFIF\0" not in head and b"Adobe" not in head
-    colours = {"colorspace": "RGB", "outcolorspace": "RGB"}
-    options = colours if photometric_interpretation == "RGB" and unmarked else {}
-    decoded: NDArray[Any] = imagecodecs.jpeg8_decode(codestream, **options)
+    colours = "RGB" if photometric_interpretation == "RGB" and unmarked else None
+    decoded: NDArray[Any] = imagecodecs.jpeg8_decode(codestream, colorspace=colours, outcolorspace=colours)
     return decoded
 
 

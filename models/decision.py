@@ -1,4 +1,4 @@
-"""The decision rule: calibrated findings → one image's decision → the study's decision. Values in, values out.
+"""The decision rule: calibrated findings → one image's decision → the study's. Values in, values out.
 
 ``routine`` is a positive statement by a model that ran. Nothing here turns a missing reading into it.
 """
@@ -43,7 +43,7 @@ class Finding:
 
 
 class Thresholds(BaseModel):
-    """``probability < routine_below`` is routine, ``>= urgent_from`` urgent, between them the box does not know."""
+    """``p < routine_below`` is routine, ``p >= urgent_from`` urgent; between them the box does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -68,7 +68,7 @@ class PackIdentity:
 
 @dataclass(frozen=True, slots=True)
 class ImageLatency:
-    """Where the time for one image went, in ms; ``decode`` is opening and decoding, ``infer`` the network's run."""
+    """Where the time for one image went, in ms: ``decode`` is opening and decoding, ``infer`` the network."""
 
     decode: float = 0.0
     infer: float = 0.0
@@ -79,9 +79,9 @@ class ImageLatency:
 class ImageResult:
     """What was decided about one image.
 
-    ``findings`` is empty and ``heat_map`` None unless a model ran. ``heat_map`` is ``(rows, columns)`` float32 in
-    0..1 in the frame of the original image, possibly at a lower resolution. ``reason`` is set for ``not_triaged``,
-    and for ``escalate`` when the image was out of scope.
+    ``findings`` is empty and ``heat_map`` None unless a model ran. ``heat_map`` is ``(rows, columns)``
+    float32 in 0..1 in the frame of the original image, possibly at a lower resolution. ``reason`` is set for
+    ``not_triaged``, and for ``escalate`` when the image was out of scope.
     """
 
     sop_instance_uid: str
@@ -102,7 +102,7 @@ class ImageResult:
 
 @dataclass(frozen=True, slots=True)
 class StudyDecision:
-    """What was decided about a study; ``index`` is the position of the result that decided, None without images."""
+    """What was decided about a study; ``index`` is that of the result that decided, None without images."""
 
     decision: Decision
     reason: Reason | None = None
@@ -111,7 +111,7 @@ class StudyDecision:
 
 
 def decide(findings: Sequence[Finding], thresholds: Thresholds) -> Decision:
-    """One image: the most probable finding decides. ``routine`` only if *every* finding is below its threshold.
+    """One image: the most probable finding decides. ``routine`` only if *every* finding is below the line.
 
     Raises:
         ValueError: there is no finding, so there is nothing to decide from.
@@ -127,9 +127,9 @@ def decide(findings: Sequence[Finding], thresholds: Thresholds) -> Decision:
 def decide_study(results: Sequence[ImageResult]) -> StudyDecision:
     """A study: its worst image decides, and it is ``routine`` only when every image was read and is routine.
 
-    Objects that are no images (reports, notes, segmentations) do not count. If some images are routine and others
-    could not be read or fit no pack, the study is escalated with ``partly_covered``: the absence of a finding is
-    claimed only for what was read.
+    Objects that are no images (reports, notes, segmentations) do not count. If some images are routine and
+    others could not be read or fit no pack, the study is escalated with ``partly_covered``: the absence of a
+    finding is claimed only for what was read.
     """
     images = [index for index, result in enumerate(results) if result.reason is not Reason.not_an_image]
     if not images:

@@ -18,7 +18,7 @@ class CannotTriage(Exception):
 
 
 class PackRejected(Exception):
-    """A model pack must not be used as it lies there; the pack in use stays. ``repair`` says what a person can do."""
+    """A model pack must not be used as it lies there; the one in use stays. ``repair`` says what to do."""
 
     def __init__(self, pack: str, why: str, repair: str) -> None:
         super().__init__(f"model pack {pack}: {why}. {repair}")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
 
 from models.tolerant_reading import UNREADABLE
 
@@ -51,17 +51,26 @@ def palette_luminance(stored: NDArray[Any], dataset: Dataset) -> FloatImage:
 
 
 def _through_tables(stored: NDArray[Any], dataset: Dataset) -> FloatImage:
-    """Work out every value that occurs once and look the pixels up: exact, and no float64 copy of a large image."""
+    """Work out each possible value once and look the pixels up: exact, with no float64 copy of the image."""
     low, high = stored.min(), stored.max()
     if stored.dtype.kind not in "iu" or int(high) - int(low) >= _LARGEST_TABLE:
-        return _polarity(_voi(apply_modality_lut(stored, dataset), dataset), dataset)
+        return _polarity(_voi(_rescaled(stored, dataset), dataset), dataset)
     values = np.arange(int(low), int(high) + 1).astype(stored.dtype)
-    table = _polarity(_voi(apply_modality_lut(values, dataset), dataset), dataset)
+    table = _polarity(_voi(_rescaled(values, dataset), dataset), dataset)
     grey = np.empty(stored.shape, dtype=np.float32)
     for start in range(0, len(stored), _BLOCK_ROWS):
         block = stored[start : start + _BLOCK_ROWS].astype(np.int64)
         grey[start : start + _BLOCK_ROWS] = table[block - int(low)]
     return grey
+
+
+def _rescaled(values: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
+    """Some sources write a Modality LUT Sequence with nothing in it; then only the rescale counts, if any."""
+    sequence = dataset.get("ModalityLUTSequence")
+    if sequence and sequence[0].get("LUTDescriptor") is None:
+        dataset = dataset.group_dataset(0x0028)
+        del dataset.ModalityLUTSequence
+    return apply_modality_lut(values, dataset)
 
 
 def _voi(values: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
@@ -76,7 +85,7 @@ def _polarity(values: NDArray[Any], dataset: Dataset) -> FloatImage:
     """MONOCHROME1 shows its lowest value white (PS3.3 C.7.6.3.1.2)."""
     grey = values.astype(np.float32)
     if str(dataset.PhotometricInterpretation).strip().upper() == "MONOCHROME1":
-        return (grey.max() + grey.min()) - grey
+        grey = np.subtract(grey.max() + grey.min(), grey, dtype=np.float32)
     return grey
 
 

@@ -1,4 +1,4 @@
-"""What a header says about an image, as plain values. Tolerant: a value nobody can read is as good as absent."""
+"""What a header says about an image, as plain values. A value nobody can read is as good as absent."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def _date(dataset: Dataset, keyword: str) -> date | None:
 
 
 def _species(dataset: Dataset) -> str:
-    """Patient Species Description, else the code meaning, else "animal" when veterinary elements are filled."""
+    """Patient Species Description, else the code's meaning, else "animal" when there is veterinary data."""
     described = _code(dataset, "PatientSpeciesDescription")
     if described:
         return described

@@ -21,10 +21,10 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")]
 class Manifest(BaseModel):
     """The manifest of one model pack.
 
-    The network has the input ``input.name`` and the outputs ``logits (1, k)`` and ``maps (1, k, h, w)``, one ``k``
-    for each of ``findings``. Calibration: ``probability = sigmoid(logit / temperature + bias)``. ``golden`` is an
-    ``npz`` with ``image (n, 1, size, size)`` float32 and ``probability (n, k)``; a backend may differ from it by
-    ``golden_tolerance`` at most.
+    The network has the input ``input.name`` and the outputs ``logits (1, k)`` and ``maps (1, k, h, w)``, one
+    ``k`` for each of ``findings``. Calibration: ``probability = sigmoid(logit / temperature + bias)``.
+    ``golden`` is an ``npz`` with ``image (n, 1, size, size)`` float32 and ``probability (n, k)``; a backend
+    may differ from it by ``golden_tolerance`` at most.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -16,13 +16,15 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import get_frame
 from pydicom.filereader import read_file_meta_info
-from pydicom.pixels import get_decoder, pixel_array
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.utils import pixel_array
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    RLELossless,
 )
 
 from models.codestream import DECODED_HERE, FrameLayout, decode_frame, stated_size
@@ -30,9 +32,10 @@ from models.errors import CannotTriage
 from models.grey_scale import FloatImage, displayed, luminance, palette_luminance
 from models.image_facts import ImageFacts, facts_of
 from models.reasons import Reason
-from models.tolerant_reading import DAMAGED, quietly
+from models.tolerant_reading import DAMAGED, UNREADABLE, quietly
 
 _HEAD_BYTES = 4096
+_UNDEFINED = 0xFFFFFFFF  # the length of compressed pixel data (PS3.5 A.4)
 _PIECE_BYTES = 1 << 20
 #: Preamble, prefix and the group length element itself; the group length counts from here (PS3.10 7.1).
 _META_START = 128 + 4 + 12
@@ -59,7 +62,8 @@ def open_dicom(
     """Read a Part 10 file, or a bare data set that starts as one must. Values are not checked.
 
     Raises:
-        CannotTriage: ``not_dicom`` when it is no DICOM or breaks off before anything useful; ``too_large`` when a
+        CannotTriage: ``not_dicom`` when it is no DICOM or breaks off before anything useful; ``too_large``
+        when a
             deflated data set is over ``max_inflated_bytes``.
     """
     try:
@@ -71,10 +75,11 @@ def open_dicom(
             if DeflatedExplicitVRLittleEndian.encode() in head:
                 _check_inflated_size(path, max_inflated_bytes)
             dataset = dcmread(path, force=forced, stop_before_pixels=not with_pixels)
+            _complete_meta(dataset)
     except DAMAGED as error:
         raise CannotTriage(Reason.not_dicom, f"the header cannot be read ({type(error).__name__})") from None
-    _complete_meta(dataset)
-    if not any(keyword in dataset for keyword in ("SOPClassUID", "Modality", "Rows", *_PIXELS)):
+    named = any(keyword in dataset for keyword in ("SOPClassUID", "Modality", "Rows", *_PIXELS))
+    if not named and "MediaStorageSOPClassUID" not in dataset.file_meta:
         raise CannotTriage(Reason.not_dicom, "no element that a composite object must have")
     return dataset
 
@@ -100,13 +105,22 @@ def grey_image(dataset: Dataset, limits: PixelLimits = DEFAULT_LIMITS) -> FloatI
     return grey
 
 
+def has_pixels(dataset: Dataset) -> bool:
+    """True when one of the three pixel data elements is there and not empty (PS3.3 C.7.6.3, 24 and 25)."""
+    try:
+        with quietly():
+            return any(keyword in dataset and bool(dataset[keyword].value) for keyword in _PIXELS)
+    except UNREADABLE:
+        return False
+
+
 def _head(path: Path) -> bytes:
     with path.open("rb") as stream:
         return stream.read(_HEAD_BYTES)
 
 
 def _has_prefix(head: bytes) -> bool:
-    """True with the DICM prefix (PS3.10 7.1), False for a bare data set, which starts in group 0002 or 0008."""
+    """True with the DICM prefix (PS3.10 7.1), False for a bare data set, which starts in group 2 or 8."""
     if head[128:132] == b"DICM":
         return True
     if head[:2] in (b"\x02\x00", b"\x08\x00", b"\x00\x08") and len(head) > 132:
@@ -129,13 +143,13 @@ def _check_inflated_size(path: Path, most: int) -> None:
 
 
 def _complete_meta(dataset: Dataset) -> None:
-    """Give a bare data set the transfer syntax that it was parsed with; compressed pixels stay without one."""
+    """Give a bare data set the transfer syntax it was parsed with; compressed pixels stay without one."""
     meta = getattr(dataset, "file_meta", None)
     if meta is None:
         dataset.file_meta = meta = FileMetaDataset()
     if "TransferSyntaxUID" in meta:
         return
-    if "PixelData" in dataset and dataset["PixelData"].is_undefined_length:
+    if "PixelData" in dataset and getattr(dataset.get_item("PixelData"), "length", 0) == _UNDEFINED:
         return
     implicit, little = dataset.original_encoding
     explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
@@ -143,7 +157,7 @@ def _complete_meta(dataset: Dataset) -> None:
 
 
 def _check_header(dataset: Dataset, facts: ImageFacts, limits: PixelLimits) -> None:
-    if not any(keyword in dataset for keyword in _PIXELS):
+    if not has_pixels(dataset):
         raise CannotTriage(Reason.no_pixel_data)
     if facts.number_of_frames > 1:
         raise CannotTriage(Reason.multi_frame, f"{facts.number_of_frames} frames")
@@ -177,7 +191,9 @@ def _stored_values(dataset: Dataset, facts: ImageFacts) -> NDArray[Any]:
     frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
     _check_frame(frame, facts)
     if not here:
-        return pixel_array(dataset, index=0)
+        # pylibjpeg-rle panics on damaged segments with something that is no Exception; pydicom's own does not
+        plugin = "pydicom" if syntax == RLELossless else ""
+        return pixel_array(dataset, index=0, decoding_plugin=plugin)
     decoded = decode_frame(frame, syntax, _layout(facts))
     if decoded.shape[:2] != (facts.rows, facts.columns):
         raise CannotTriage(Reason.unreadable_pixels, "the frame has another size than the header says")
@@ -194,7 +210,9 @@ def _known_to_pydicom(syntax: UID) -> bool:
 def _check_frame(frame: bytes, facts: ImageFacts) -> None:
     stated = stated_size(frame)
     if stated is not None and stated != (facts.rows, facts.columns, facts.samples_per_pixel):
-        raise CannotTriage(Reason.unreadable_pixels, "the compressed frame has another size than the header says")
+        raise CannotTriage(
+            Reason.unreadable_pixels, "the compressed frame has another size than the header says"
+        )
 
 
 def _signed(decoded: NDArray[Any], dataset: Dataset) -> NDArray[Any]:

@@ -55,7 +55,8 @@ def normalise(square: FloatImage, spec: InputSpec) -> FloatImage:
         square = cv2.GaussianBlur(square, (0, 0), spec.low_pass_sigma_px).astype(np.float32)
     low, high = np.percentile(square, [spec.low_percentile, spec.high_percentile])
     span = max(float(high - low), 1e-6)
-    return np.clip((square - low) / span, 0.0, 1.0).astype(np.float32) * 2.0 - 1.0
+    stretched: FloatImage = np.clip((square - low) / span, 0.0, 1.0).astype(np.float32) * 2.0 - 1.0
+    return stretched
 
 
 def to_tensor(pixels: NDArray[Any], spec: InputSpec) -> FloatImage:

@@ -32,7 +32,7 @@ class Reason(StrEnum):
     worker_gave_up = "worker_gave_up"
 
 
-#: The image is sound, but no installed pack was made for it. Only these may become an escalation by configuration.
+#: The image is sound, but no installed pack was made for it. Only these may become an escalation.
 SCOPE_REASONS = frozenset(
     {
         Reason.not_human,
@@ -52,31 +52,35 @@ EXPLANATIONS: dict[Reason, str] = {
     Reason.not_dicom: "the file is not DICOM or is cut off; send the image again from its source",
     Reason.not_an_image: "the object is a report, a note or another object without a picture; nothing to do",
     Reason.no_pixel_data: "the image came without its pixels; send it again from its source",
-    Reason.too_large: "the image is larger than this box is allowed to open; have it read as usual, or raise the limit",
+    Reason.too_large: "the image is larger than this box may open; have it read as usual, or raise the limit",
     Reason.unsupported_transfer_syntax: (
-        "the pixels are compressed in a way this box cannot read; have the source send another transfer syntax"
+        "the pixels are compressed in a way this box cannot read; send them in another transfer syntax"
     ),
     Reason.unreadable_pixels: "the pixels are damaged or do not fit their header; send the image again",
-    Reason.multi_frame: "the image has several frames and the packs read single images only; have it read as usual",
+    Reason.multi_frame: "the image has several frames, the packs read single images; have it read as usual",
     Reason.blank_image: "the image shows no contrast at all; check the exposure and send it again",
     Reason.not_human: "the header names an animal and the packs were made for people; have it read as usual",
     Reason.wrong_modality: "no installed pack reads this modality; have it read as usual",
     Reason.wrong_body_part: (
-        "no installed pack reads this body part; have it read as usual, and correct Body Part Examined if it is wrong"
+        "no installed pack reads this body part; correct Body Part Examined if wrong, else read as usual"
     ),
-    Reason.wrong_view: "no installed pack reads this view; have it read as usual, and correct View Position if it is wrong",
-    Reason.age_unknown: "the pack is bound to an age and the header gives none; enter age or birth date at the scanner",
-    Reason.age_out_of_range: "the patient's age is outside what the pack was made for; have it read as usual",
-    Reason.too_small: "the image has fewer pixels than the pack needs; send the original instead of a reduced copy",
+    Reason.wrong_view: (
+        "no installed pack reads this view; correct View Position if it is wrong, else read as usual"
+    ),
+    Reason.age_unknown: "the pack needs the patient's age and the header has none; enter it at the scanner",
+    Reason.age_out_of_range: "the patient's age is not what the pack was made for; have it read as usual",
+    Reason.too_small: "the image has fewer pixels than the pack needs; send the original, not a reduced copy",
     Reason.wrong_photometric_interpretation: (
         "the pack does not read this kind of picture, for example colour; send the original grey image"
     ),
     Reason.no_pack: "no model pack is installed; install one and triage again",
-    Reason.no_backend: "a pack fits, but nothing on this box can run it correctly; see the devices on the status page",
-    Reason.model_failed: "the model gave no usable answer for this image; have it read as usual and report the pack",
+    Reason.no_backend: "a pack fits, but nothing on this box runs it correctly; see the devices on the page",
+    Reason.model_failed: "the model gave no usable answer; have the image read as usual and report the pack",
     Reason.no_images: "the study holds no image to read; nothing to do",
     Reason.partly_covered: (
-        "some images of the study could not be read, so nothing can be said about the whole; have it read as usual"
+        "part of the study could not be read, so nothing can be said of the whole; have it read as usual"
     ),
-    Reason.worker_gave_up: "reading failed three times and was given up; have it read as usual and look at the log",
+    Reason.worker_gave_up: (
+        "reading failed three times and was given up; have it read as usual and look at the log"
+    ),
 }

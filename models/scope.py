@@ -73,7 +73,7 @@ def refusal(scope: Scope, facts: ImageFacts) -> Reason | None:
 
 
 def closest(refusals: Sequence[Reason]) -> Reason:
-    """Of the refusals of several packs, the one that says most to a person: that of the pack that fits best."""
+    """Of the refusals of several packs, the one that says most: that of the pack that fits best."""
     return max(refusals, key=RELEVANCE.index)
 
 

@@ -33,7 +33,8 @@ class SyntheticChest:
         small = np.clip(flat.reshape(side, side), 0.0, 1.0).astype(np.float32)
         large = cv2.resize(small, (side_px, side_px), interpolation=cv2.INTER_CUBIC)
         grain = np.random.default_rng(seed).normal(0.0, 0.006, large.shape)
-        return np.rint(np.clip(large + grain, 0.0, 1.0) * _LARGEST).astype(np.uint16)
+        drawn: Picture = np.rint(np.clip(large + grain, 0.0, 1.0) * _LARGEST).astype(np.uint16)
+        return drawn
 
     def _sample(self, name: str, seed: int) -> NDArray[np.float64]:
         spread = self._arrays[f"{name}_spread"].astype(np.float64)
@@ -63,12 +64,13 @@ def hand(side_px: int = 384) -> Picture:
         radians = np.deg2rad(angle)
         tip = wrist + side_px * length * np.array([np.sin(radians), -np.cos(radians)])
         for width, value in ((0.085, 900.0), (0.04, 2600.0)):
-            start, end = tuple(np.int32(wrist)), tuple(np.int32(tip))
-            cv2.line(canvas, start, end, value, max(1, round(side_px * width)), cv2.LINE_AA)
+            ends = [(round(float(x)), round(float(y))) for x, y in (wrist, tip)]
+            cv2.line(canvas, ends[0], ends[1], value, max(1, round(side_px * width)), cv2.LINE_AA)
     return _finished(canvas, seed=2)
 
 
 def _finished(canvas: NDArray[np.float32], seed: int) -> Picture:
     soft = cv2.GaussianBlur(canvas, (0, 0), 1.2)
     grain = np.random.default_rng(seed).normal(0.0, 12.0, soft.shape)
-    return np.clip(soft + grain, 0, _LARGEST).astype(np.uint16)
+    finished: Picture = np.clip(soft + grain, 0, _LARGEST).astype(np.uint16)
+    return finished

@@ -1,4 +1,4 @@
-"""How we read DICOM that somebody else wrote: which exceptions mean "damaged", and without pydicom's commentary."""
+"""Reading DICOM that somebody else wrote: which exceptions mean "damaged", and no commentary."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 #: What pydicom raises when one value cannot be converted; the element then counts as absent.
 UNREADABLE = (
     AttributeError,
+    BytesLengthException,
     IndexError,
     KeyError,
     NotImplementedError,
     OverflowError,
     TypeError,
     ValueError,
+    struct.error,
 )
 
 #: Everything that damaged bytes raise in pydicom and the decoders; RuntimeError is also their "no plugin".
@@ -28,7 +31,9 @@ DAMAGED = (
     AssertionError,
     AttributeError,
     BufferError,
+    BytesLengthException,
     EOFError,
+    InvalidDicomError,
     LookupError,
     MemoryError,
     OSError,
@@ -48,10 +53,10 @@ def quietly() -> Iterator[None]:
 
     Not for use from two threads at once.
     """
-    was_disabled = _PYDICOM.disabled
-    _PYDICOM.disabled = True
+    level = _PYDICOM.level
+    _PYDICOM.setLevel(logging.CRITICAL + 1)  # unlike "disabled", the level also counts for the loggers below it
     try:
         with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
             yield
     finally:
-        _PYDICOM.disabled = was_disabled
+        _PYDICOM.setLevel(level)

@@ -10,7 +10,7 @@ _LARGEST_EXPONENT: Final = 32
 
 
 def next_delay_s(attempts: int, rng: random.Random, base_s: float = 2.0, cap_s: float = 300.0) -> float:
-    """Seconds to wait after the ``attempts``-th failure, uniform from 0 to ``base_s · 2^(attempts-1)``.
+    """Seconds to wait after the ``attempts``-th failure: uniform, 0 to ``base_s · 2^(attempts-1)``.
 
     Never more than ``cap_s``. Full jitter spreads twenty boxes that lost the same link over the whole
     interval.

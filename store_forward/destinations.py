@@ -64,6 +64,12 @@ def record_contact(conn: Connection, name: str, kind: str, state: str, detail: s
     )
 
 
+def contact_of(conn: Connection, name: str) -> Contact:
+    """How the last contact with ``name`` went; unknown before the first."""
+    found = conn.execute(select(destinations.c.state).where(destinations.c.name == name)).scalar_one_or_none()
+    return Contact(found) if found is not None else Contact.UNKNOWN
+
+
 def read_cursor(conn: Connection, name: str) -> int:
     """The number of the last answer taken over from ``name``; 0 before the first."""
     found = conn.execute(

@@ -24,10 +24,13 @@ _DEFERRALS: Final = {
     401: ("cloud_credentials_refused", "the endpoint does not know our token"),
     403: ("cloud_credentials_refused", "the endpoint does not let our token do this"),
     404: ("upload_gone", "the endpoint does not know this upload or this address"),
-    protocol.OFFSET_CONFLICT: ("offset_conflict", "the endpoint has more or less of the upload than we
-    thought"), 412: ("protocol_mismatch", "the endpoint speaks another version of the protocol"),
-    protocol.LOCKED: ("upload_busy", "an earlier connection still holds the upload"), protocol.WRONG_DIGEST:
-    ("digest_mismatch", "the bytes changed on the way; the upload starts again"),
+    protocol.OFFSET_CONFLICT: (
+        "offset_conflict",
+        "the endpoint has more or less of the upload than we thought",
+    ),
+    412: ("protocol_mismatch", "the endpoint speaks another version of the protocol"),
+    protocol.LOCKED: ("upload_busy", "an earlier connection still holds the upload"),
+    protocol.WRONG_DIGEST: ("digest_mismatch", "the bytes changed on the way; the upload starts again"),
     protocol.INSUFFICIENT_STORAGE: ("cloud_full", "the endpoint has no room"),
 }
 
@@ -57,7 +60,7 @@ class Reply:
 
 
 class Exchange:
-    """Sends requests with our token, follows no redirect, and reads no more of a reply than it was told to."""
+    """Sends requests with our token, follows no redirect, and reads no more of a reply than told to."""
 
     def __init__(self, url: str, token: str, timeout_s: float, client: httpx2.Client | None = None) -> None:
         """Without ``client``, proxies from the environment are used unless ``url`` is on this machine."""

@@ -28,7 +28,14 @@ from store_forward.deliveries import (
     delivery_events,
     request_of,
 )
-from store_forward.destinations import Contact, advance_cursor, destinations, read_cursor, record_contact
+from store_forward.destinations import (
+    Contact,
+    advance_cursor,
+    contact_of,
+    destinations,
+    read_cursor,
+    record_contact,
+)
 from store_forward.errors import LeaseLost
 
 __all__ = [
@@ -39,6 +46,8 @@ __all__ = [
     "Depth",
     "LeaseLost",
     "advance_cursor",
+    "any_due",
+    "contact_of",
     "deferred",
     "delivered",
     "deliveries",
@@ -53,6 +62,7 @@ __all__ = [
     "record_contact",
     "refused",
     "retry",
+    "wake",
 ]
 
 LONGEST_PAUSE_S: Final = 86_400.0
@@ -93,11 +103,7 @@ def lease(conn: Connection, destination: str, owner: str, now: float, lease_s: f
     """
     if not 0 < lease_s <= LONGEST_PAUSE_S:
         raise ValueError(f"a lease lasts between 0 and {LONGEST_PAUSE_S} seconds")
-    candidates = (
-        _first(conn, destination, _WAITING, _table.next_at, now),
-        _first(conn, destination, _LEASED, _table.lease_until, now),
-    )
-    due = [row for row in candidates if row is not None]
+    due = _due(conn, destination, now)
     if not due:
         return None
     row = min(due, key=lambda candidate: (candidate.priority, candidate.id))
@@ -171,6 +177,17 @@ def park(conn: Connection, ids: Collection[int], cause: str, now: float) -> int:
     return _move(conn, movable, now, _PARKED, cause, {"cause": cause, "settled_at": now, **_NO_LEASE})
 
 
+def wake(conn: Connection, destination: str, now: float) -> int:
+    """The way to ``destination`` is open again: everything that waits for it becomes due. Returns how many."""
+    later = select(_table.id, _table.state).where(_table.destination == destination, _table.state == _WAITING)
+    return _move(conn, later.where(_table.next_at > now), now, _WAITING, "link_restored", {"next_at": now})
+
+
+def any_due(conn: Connection, destination: str, now: float) -> bool:
+    """Whether :func:`lease` would find something; a read, so that an idle lane never takes the write lock."""
+    return bool(_due(conn, destination, now))
+
+
 def depth(conn: Connection) -> list[Depth]:
     """Every destination and state that has deliveries, with their number and the age of the oldest."""
     groups = (
@@ -189,6 +206,15 @@ def depth(conn: Connection) -> list[Depth]:
 
 
 _NO_LEASE: Final = {"lease_owner": None, "lease_until": None}
+
+
+def _due(conn: Connection, destination: str, now: float) -> list[Row[Any]]:
+    """The first that waits and the first whose lease has run out, of those whose time has come."""
+    candidates = (
+        _first(conn, destination, _WAITING, _table.next_at, now),
+        _first(conn, destination, _LEASED, _table.lease_until, now),
+    )
+    return [row for row in candidates if row is not None]
 
 
 def _first(

@@ -55,7 +55,10 @@ class UploadMetadata(_Message):
 
 
 class Receipt(_Message):
-    """The cloud holds these bytes durably; ``stored_at`` in seconds since 1970-01-01 UTC, by the cloud's clock."""
+    """The cloud holds these bytes durably.
+
+    ``stored_at`` in seconds since 1970-01-01 UTC, by the cloud's clock.
+    """
 
     digest: Digest
     size_bytes: Annotated[int, Field(ge=0)]

@@ -35,7 +35,10 @@ class CloudLink:
         timeout_s: float,
         client: httpx2.Client | None = None,
     ) -> None:
-        """``timeout_s`` is the longest silence on one request; ``client`` brings TLS and proxy settings of its own."""
+        """``timeout_s`` is the longest silence on one request.
+
+        ``client`` brings TLS and proxy settings of its own.
+        """
         self._exchange = Exchange(url, token, timeout_s, client)
         self._box_id = box_id
         self._chunk_bytes = chunk_bytes
@@ -59,8 +62,10 @@ class CloudLink:
         between two cuts. Raises DeliveryDeferred, and DeliveryRefused when the endpoint will not have this
         payload or the spooled file is missing or damaged.
         """
-        metadata = UploadMetadata(sha256=digest, content_type=content_type, box=self._box_id,
-        priority=priority) try:
+        metadata = UploadMetadata(
+            sha256=digest, content_type=content_type, box=self._box_id, priority=priority
+        )
+        try:
             with path.open("rb") as file:
                 return _Upload(self._exchange, metadata, file, size_bytes, self._chunk_bytes).run(stop)
         except FileNotFoundError as error:
@@ -80,8 +85,9 @@ class CloudLink:
         try:
             answers = Answers.model_validate_json(reply.body).answers
         except ValidationError as error:
-            raise DeliveryDeferred("cloud_answer_unreadable", f"{error.error_count()} errors in answers")
-            from None
+            raise DeliveryDeferred(
+                "cloud_answer_unreadable", f"{error.error_count()} errors in answers"
+            ) from None
         numbers = [after, *(answer.seq for answer in answers)]
         if any(later <= earlier for earlier, later in zip(numbers, numbers[1:], strict=False)):
             raise DeliveryDeferred("cloud_answer_unreadable", "answers are not numbered upward")

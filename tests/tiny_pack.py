@@ -34,7 +34,8 @@ def picture(says: Says, rows: int = 256, columns: int = 256, bits: int = 12) -> 
     """A ``(rows, columns)`` uint16 picture, brighter = denser, on which the tiny pack decides ``says``."""
     y, x = np.mgrid[0 : 1 : rows * 1j, 0 : 1 : columns * 1j]
     shade = {"urgent": 1.0 - y, "routine": y, "escalate": x}[says]
-    return (shade * (2**bits - 1)).astype(np.uint16)
+    stored: NDArray[np.uint16] = (shade * (2**bits - 1)).astype(np.uint16)
+    return stored
 
 
 def write_tiny_pack(
@@ -48,8 +49,8 @@ def write_tiny_pack(
 ) -> Path:
     """Write the pack into ``folder`` (made if missing) and return it.
 
-    ``thresholds`` are (routine_below, urgent_from); ``scope`` replaces "any DX or CR"; ``changes`` replace other
-    manifest fields, right or wrong.
+    ``thresholds`` are (routine_below, urgent_from); ``scope`` replaces "any DX or CR"; ``changes`` replace
+    other manifest fields, right or wrong.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "network.onnx").write_bytes(tiny_network())
@@ -91,7 +92,7 @@ def change_manifest(folder: Path, **changes: Any) -> Path:
 
 
 def tiny_network(gain: float = GAIN) -> bytes:
-    """``image (n, 1, 64, 64)`` → ``maps (n, 1, 8, 8)`` = pooled image × ±gain, ``logits (n, 1)`` = their mean."""
+    """``image (n, 1, 64, 64)`` → ``maps (n, 1, 8, 8)`` = pooled × ±gain, ``logits (n, 1)`` = their mean."""
     sign = np.full((1, 1, MAP_PX, MAP_PX), gain, dtype=np.float32)
     sign[:, :, MAP_PX // 2 :] *= -1
     step = SIZE_PX // MAP_PX

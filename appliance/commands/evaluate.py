@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,56 +18,41 @@ from models.decision import Decision, decide
 from models.errors import CannotTriage, PackRejected
 from models.opening import open_runner
 from models.pack import ModelPack, load_pack
-from models.pictures import dataset_from_picture
+from models.pictures import dataset_from_picture, is_picture
 from models.pixels import PixelLimits, grey_image, open_dicom
 from models.registry import SHIPPED, Registry
 from models.runner import PackRunner
-
-_PICTURES = {".png", ".jpg", ".jpeg"}
 
 
 def evaluate_pack(name: str, images: Path, labels: Path, normal: str, settings: Settings) -> dict[str, Any]:
     """Run one pack over every listed image.
 
-    The pack's scope is not asked here: the labels say what the images are. Images that cannot be decoded are counted
-    in ``unreadable`` and left out of every figure.
+    The pack's scope is not asked here: the labels say what the images are. An image that cannot be decoded counts as
+    not decided, and is left out of every figure that needs a score.
     """
     pack = _find(name, settings)
     runner = open_runner(pack, None).runner
-    rows = _rows(labels)
     limits = PixelLimits(settings.limits.max_pixels, settings.limits.max_decoded_bytes)
-    scores, truth, decisions, unreadable = [], [], [], 0
-    for file, label in track(rows, description="evaluating", console=Console(stderr=True)):
-        try:
-            found = _read(runner, images / file, limits)
-        except CannotTriage:
-            unreadable += 1
-            continue
-        scores.append(max(f.probability for f in found.findings))
-        decisions.append(decide(found.findings, pack.manifest.thresholds))
-        truth.append(float(label != normal))
-    if not scores:
+    scores, truth, decisions = [], [], []
+    for file, label in track(_rows(labels), description="evaluating", console=Console(stderr=True)):
+        score, decision = _read(runner, images / file, limits)
+        scores.append(score)
+        decisions.append(decision)
+        truth.append(int(label != normal))
+    if not np.isfinite(scores).any():
         raise ConfigurationInvalid(str(labels), ("no listed image could be read; is --images the right folder?",))
-    return _figures(pack, np.array(scores), np.array(truth), decisions) | {"unreadable": unreadable}
-
-
-def _figures(pack: ModelPack, scores: Any, truth: Any, decisions: list[Decision]) -> dict[str, Any]:
-    routine = np.array([d is Decision.routine for d in decisions])
-    urgent = np.array([d is Decision.urgent for d in decisions])
-    figures: dict[str, Any] = {
+    fp32_auc = pack.manifest.figures.get("test", {}).get("fp32_auc")
+    found = asdict(evaluation.evaluate(truth, scores, decisions, fp32_auc))
+    seen = np.isfinite(scores)
+    interval = evaluation.bootstrap_interval(
+        evaluation.auc, np.array(truth)[seen], np.array(scores)[seen], np.random.default_rng(0)
+    )
+    figures = {
         "pack": f"{pack.manifest.name} {pack.manifest.version}",
-        "n": len(scores),
-        "auc": evaluation.auc(scores, truth),
-        "auc_95": list(evaluation.bootstrap_interval(evaluation.auc, scores, truth)),
-        "accuracy": evaluation.accuracy(scores, truth),
-        "sensitivity": evaluation.sensitivity(scores, truth),
-        "specificity": evaluation.specificity(scores, truth),
-        "coverage": evaluation.coverage(routine | urgent),
-        "selective_error": evaluation.selective_error(routine, urgent, truth),
-        "ece": evaluation.ece(scores, truth),
-        "fp32_auc": pack.manifest.figures.get("test", {}).get("fp32_auc"),
+        **found,
+        "auc_95": list(interval or ()),
     }
-    return {name: _rounded(value) for name, value in figures.items()}
+    return {key: _rounded(value) for key, value in figures.items()}
 
 
 def _rounded(value: Any) -> Any:
@@ -75,9 +61,14 @@ def _rounded(value: Any) -> Any:
     return round(float(value), 4) if isinstance(value, float | np.floating) else value
 
 
-def _read(runner: PackRunner, path: Path, limits: PixelLimits) -> Any:
-    dataset = dataset_from_picture(path, {}) if path.suffix.lower() in _PICTURES else open_dicom(path)
-    return runner.read(grey_image(dataset, limits))
+def _read(runner: PackRunner, path: Path, limits: PixelLimits) -> tuple[float, Decision]:
+    """Highest probability and decision of one image; NaN and ``not_triaged`` when it cannot be read."""
+    try:
+        dataset = dataset_from_picture(path, {}) if is_picture(path) else open_dicom(path)
+        findings = runner.read(grey_image(dataset, limits)).findings
+    except (CannotTriage, OSError):
+        return float("nan"), Decision.not_triaged
+    return max(f.probability for f in findings), decide(findings, runner.pack.manifest.thresholds)
 
 
 def _find(name: str, settings: Settings) -> ModelPack:
@@ -103,4 +94,3 @@ def _rows(labels: Path) -> list[tuple[str, str]]:
         raise ConfigurationInvalid(str(labels), (f"cannot be read: {error.strerror}",)) from None
     except KeyError as missing:
         raise ConfigurationInvalid(str(labels), (f"needs the columns file,label; {missing} is missing",)) from None
-

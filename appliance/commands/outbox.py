@@ -17,9 +17,7 @@ _SHOWN = (
 )  # fmt: skip
 
 
-def list_deliveries(
-    engine: Engine, state: str | None, destination: str | None, limit: int
-) -> list[dict[str, Any]]:
+def list_deliveries(engine: Engine, state: str | None, destination: str | None, limit: int) -> list[dict[str, Any]]:
     """Up to ``limit`` deliveries, the next to go first."""
     query = select(*(deliveries.c[name] for name in _SHOWN)).order_by(deliveries.c.priority, deliveries.c.id)
     if state is not None:
@@ -63,7 +61,8 @@ def as_line(row: dict[str, Any]) -> str:
     """One delivery for a person."""
     words = row["cause"] or ""
     size = row["size_bytes"] / 1e6
-    return f"{row['id']:>7} {row['state']:<9} p{row['priority']} {row['kind']:<15} {row['destination']:<12} {size:8.2f} MB  {words}"
+    number = f"{row['id']:>7} {row['state']:<9} p{row['priority']}"
+    return f"{number} {row['kind']:<15} {row['destination']:<12} {size:8.2f} MB  {words}"
 
 
 def as_text(found: dict[str, Any]) -> str:

@@ -35,25 +35,41 @@ def pack_line(row: dict[str, Any]) -> str:
     if row["state"] == "refused":
         return f"{row['name']:<34} REFUSED  {row['detail']}"
     size = row["size_bytes"] / 1e6
-    return f"{row['name']:<34} {row['version']:<8} {row['role']:<6} {row['precision']:<5} {size:5.1f} MB  {row['digest'][:12]}"
+    words = f"{row['name']:<34} {row['version']:<8} {row['role']:<6} {row['precision']:<5}"
+    return f"{words} {size:5.1f} MB  {row['digest'][:12]}"
 
 
 def selftest(settings: Settings) -> Iterator[dict[str, Any]]:
     """Run each golden set on each device and time it."""
     registry = _registry(settings)
     for rejected in registry.rejected:
-        yield {"pack": rejected.pack, "device": None, "ok": False, "latency_ms": None, "detail": str(rejected)}
+        yield {
+            "pack": rejected.pack,
+            "device": None,
+            "ok": False,
+            "latency_ms": None,
+            "detail": str(rejected),
+        }
     for pack in [*registry.packs("box"), *registry.packs("cloud")]:
         try:
             opened = open_runner(pack, None)
         except BackendUnavailable as unavailable:
-            yield {"pack": pack.manifest.name, "device": None, "ok": False, "latency_ms": None, "detail": str(unavailable)}
+            yield {
+                "pack": pack.manifest.name,
+                "device": None,
+                "ok": False,
+                "latency_ms": None,
+                "detail": str(unavailable),
+            }
             continue
         for measured in opened.measurements:
-            device = str(measured.candidate)
-            chosen = device == opened.runner.session.name
+            device = measured.candidate.name
+            chosen = device == opened.runner.device
             row = {"pack": pack.manifest.name, "device": device, "ok": True}
-            yield row | {"latency_ms": round(measured.latency_ms_median, 2), "detail": "chosen" if chosen else ""}
+            yield row | {
+                "latency_ms": round(measured.latency_ms_median, 2),
+                "detail": "chosen" if chosen else "",
+            }
         for why in opened.fell_back:
             yield {"pack": pack.manifest.name, "device": None, "ok": False, "latency_ms": None, "detail": why}
 

@@ -7,15 +7,16 @@ import sys
 from pathlib import Path
 
 import structlog
+from store_forward.cloud.serve import run_analysis, run_endpoint
+from store_forward.cloud.settings import CloudSettings
 
+from appliance.configuration import secret
 from appliance.errors import ConfigurationInvalid
 from appliance.home import open_home
 from appliance.privacy.package import site_key
 from appliance.process import PROCESSES, run_process
-from appliance.settings import Settings, secret
+from appliance.settings import Settings
 from appliance.supervisor import Supervisor, stop_event
-from store_forward.cloud.serve import run_analysis, run_endpoint
-from store_forward.cloud.settings import CloudSettings
 
 _CLOUD_PROCESSES = ("cloud-endpoint", "cloud-analysis")
 

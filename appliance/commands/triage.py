@@ -11,14 +11,13 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
+from appliance.errors import ConfigurationInvalid
 from appliance.settings import Settings
 from appliance.triage.readers import open_readers
-from models.decision import ImageResult
+from models.decision import Decision, ImageResult
 from models.errors import CannotTriage
-from models.pictures import dataset_from_picture
+from models.pictures import attributes_of, dataset_from_picture, is_picture
 from models.triage import Triage
-
-_PICTURES = {".png", ".jpg", ".jpeg"}
 
 
 def read_paths(paths: list[Path], attributes: str | None, settings: Settings, as_json: bool) -> bool:
@@ -40,11 +39,11 @@ def read_paths(paths: list[Path], attributes: str | None, settings: Settings, as
 
 def read_one(triage: Triage, path: Path, header: dict[str, str] | None) -> ImageResult:
     """One DICOM file, or one plain picture under the header the caller gives it."""
-    if header is not None and path.suffix.lower() in _PICTURES:
+    if header is not None and is_picture(path):
         try:
             return triage.image(dataset_from_picture(path, header))
         except CannotTriage as cannot:
-            return triage.refused("", cannot)
+            return ImageResult("", Decision.not_triaged, cannot.reason, cannot.detail)
     return triage.image(path)
 
 
@@ -83,5 +82,7 @@ def _files(paths: Iterator[Path]) -> Iterator[Path]:
 def _attributes(text: str | None) -> dict[str, str] | None:
     if text is None:
         return None
-    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    try:
+        return attributes_of(text)
+    except ValueError as error:
+        raise ConfigurationInvalid("--as", (f"{error}; write Keyword=value,Keyword=value",)) from None

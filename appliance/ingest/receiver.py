@@ -109,7 +109,12 @@ class Receiver:
         try:
             outcome, study = self._admission.admit(event.dataset_path, source, time.time(), announced)
         except ReceiveError as refused:
-            log.warning("instance.refused", reason=refused.reason, status=f"0x{refused.dicom_status:04X}", source=source)
+            log.warning(
+                "instance.refused",
+                reason=refused.reason,
+                status=f"0x{refused.dicom_status:04X}",
+                source=source,
+            )
             return _status(refused)
         with self._lock:
             self._touched.setdefault(id(event.assoc), set()).add(study)

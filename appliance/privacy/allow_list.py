@@ -52,11 +52,7 @@ def whole(low: int, high: int, count: tuple[int, int] = (1, 1)) -> Rule:
         if not all(re.fullmatch(r"[+-]?\d{1,10}", str(part).strip()) for part in parts):
             return None
         numbers = [int(str(part)) for part in parts]
-        return (
-            _as_before(numbers)
-            if all(low <= one <= high for one in numbers) and _fits(numbers, count)
-            else None
-        )
+        return _as_before(numbers) if all(low <= one <= high for one in numbers) and _fits(numbers, count) else None
 
     return keep
 
@@ -111,14 +107,13 @@ _PIXELS: dict[str, Rule] = {
 _TECHNIQUE: dict[str, Rule] = {
     "SOPClassUID": standard_uid,
     "Modality": one_of("CR CT DX IO MG MR NM PT PX RF RG US XA"),
-    "ImageType": one_of(
-        "ORIGINAL DERIVED PRIMARY SECONDARY AXIAL LOCALIZER M P PHASE MAGNITUDE ADC NORM OTHER"
-    ),
+    "ImageType": one_of("ORIGINAL DERIVED PRIMARY SECONDARY AXIAL LOCALIZER M P PHASE MAGNITUDE ADC NORM OTHER", ""),
     "PresentationIntentType": one_of("", "FOR PRESENTATION", "FOR PROCESSING"),
     "BodyPartExamined": one_of(
         "ABDOMEN ABDOMENPELVIS ANKLE ARM BRAIN BREAST CHEST CHESTABDOMEN CLAVICLE COCCYX CSPINE ELBOW"
-        " EXTREMITY FEMUR FINGER FOOT FOREARM HAND HEAD HEADNECK HEART HIP HUMERUS JAW KNEE LEG LSPINE LUNG NECK"
-        " ORBIT PELVIS RIB SACRUM SHOULDER SKULL SPINE SSPINE STERNUM THORAX THUMB TOE TSPINE WHOLEBODY WRIST"
+        " EXTREMITY FEMUR FINGER FOOT FOREARM HAND HEAD HEADNECK HEART HIP HUMERUS JAW KNEE LEG LSPINE LUNG"
+        " NECK ORBIT PELVIS RIB SACRUM SHOULDER SKULL SPINE SSPINE STERNUM THORAX THUMB TOE TSPINE WHOLEBODY"
+        " WRIST"
     ),
     "ViewPosition": one_of("AP PA LL RL LLD RLD LLO RLO RAO LAO RPO LPO LATERAL LAT XTABLE MLO CC ML LM"),
     "Laterality": one_of("L R"),

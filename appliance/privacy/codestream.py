@@ -104,9 +104,7 @@ def _tile_parts(frame: bytes, at: int) -> bytes:
         at, marker = _next_marker(frame, at)
         body, header = _segment(frame, at)
         if marker != _J2K_TILE_PART or len(body) != 8:
-            raise CannotDeidentify(
-                "unreadable_pixels", "a JPEG 2000 codestream has no tile-part where one must be"
-            )
+            raise CannotDeidentify("unreadable_pixels", "a JPEG 2000 codestream has no tile-part where one must be")
         length = int.from_bytes(body[2:6], "big")
         _refuse_comment(frame, header)
         if length == 0:  # only the last tile-part may leave its length open

@@ -55,8 +55,10 @@ def _jpeg_ls(dataset: Dataset) -> bytes | None:
 
 
 def _copy_of(dataset: Dataset) -> Dataset:
-    """A copy whose elements can be replaced without touching the original; pixel bytes are shared."""
-    twin = copy.copy(dataset)
+    """A copy with elements of its own, because compressing changes them; the bytes themselves are shared."""
+    twin = Dataset()
+    for element in dataset:
+        twin.add(copy.copy(element))
     twin.file_meta = copy.deepcopy(dataset.file_meta)
     return twin
 

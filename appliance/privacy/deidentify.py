@@ -139,9 +139,7 @@ def age_string(years: float | None) -> str:
 def _refuse_unsafe(dataset: Dataset, also_allowed: frozenset[str]) -> None:
     sop_class_uid = _text(dataset, "SOPClassUID")
     if sop_class_uid not in SAFE_SOP_CLASSES | also_allowed:
-        raise CannotDeidentify(
-            "unsafe_sop_class", "instances of this SOP class may carry words in their pixels"
-        )
+        raise CannotDeidentify("unsafe_sop_class", "instances of this SOP class may carry words in their pixels")
     if _text(dataset, "BurnedInAnnotation").upper() not in ("", "NO"):
         raise CannotDeidentify("burned_in_annotation", "the instance says that its pixels name the patient")
     types = {part.strip().upper() for part in _text(dataset, "ImageType").split("\\")}
@@ -193,7 +191,7 @@ def _identity(source: Dataset, target: Dataset, key: bytes) -> None:
 
 
 def _pixels(source: Dataset, target: Dataset) -> None:
-    if "PixelData" not in source:
+    if not source.get("PixelData"):
         raise CannotDeidentify("no_pixel_data", "the instance has no integer Pixel Data")
     # The description that survived, not the sender's, says how the pixels are to be read.
     described = Dataset()

@@ -56,9 +56,7 @@ def site_key(path: Path) -> bytes:
         raise SiteKeyUnusable("the site key can be read by others", f"chmod 600 {path}")
     key = path.read_bytes()
     if len(key) != KEY_BYTES:
-        raise SiteKeyUnusable(
-            f"the site key has {len(key)} bytes, not {KEY_BYTES}", f"restore {path} from a copy"
-        )
+        raise SiteKeyUnusable(f"the site key has {len(key)} bytes, not {KEY_BYTES}", f"restore {path} from a copy")
     return key
 
 

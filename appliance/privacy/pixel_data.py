@@ -111,9 +111,7 @@ def _expected_bytes(dataset: Dataset) -> int:
 
 
 def _stored_bits_only(values: NDArray[np.unsignedinteger], dataset: Dataset) -> NDArray[np.unsignedinteger]:
-    allocated, stored, high = (
-        int(dataset[name].value) for name in ("BitsAllocated", "BitsStored", "HighBit")
-    )
+    allocated, stored, high = (int(dataset[name].value) for name in ("BitsAllocated", "BitsStored", "HighBit"))
     lowest = high - stored + 1
     if not 0 < stored <= allocated or not 0 <= lowest <= high < allocated:
         raise CannotDeidentify("unreadable_pixels", "Bits Stored and High Bit do not fit Bits Allocated")

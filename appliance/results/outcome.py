@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from models.decision import Decision
+from models.decision import Decision, PackIdentity
 from models.reasons import EXPLANATIONS, Reason
 
 #: Stands in every report; the picture has its own wording burned in.
 DISCLAIMER = "Research use only, not for diagnosis"
-
-
-@dataclass(frozen=True, slots=True)
-class PackIdentity:
-    """Which model pack spoke: ``digest`` is the SHA-256 of its manifest, in hexadecimal."""
-
-    name: str
-    version: str
-    digest: str
 
 
 @dataclass(frozen=True, slots=True)

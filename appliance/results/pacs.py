@@ -30,9 +30,7 @@ class PacsLink:
     """One archive. Every call opens and releases its own association, so a broken one leaves nothing
     behind."""
 
-    def __init__(
-        self, host: str, port: int, called_ae_title: str, calling_ae_title: str, timeout_s: float
-    ) -> None:
+    def __init__(self, host: str, port: int, called_ae_title: str, calling_ae_title: str, timeout_s: float) -> None:
         self._host = host
         self._port = port
         self._called_ae_title = called_ae_title
@@ -68,16 +66,12 @@ class PacsLink:
         """
         with self._association(Verification, None) as association:
             if not association.accepted_contexts:
-                raise DeliveryRefused(
-                    "pacs_no_presentation_context", "the archive does not take Verification"
-                )
+                raise DeliveryRefused("pacs_no_presentation_context", "the archive does not take Verification")
             answer = association.send_c_echo()
         if "Status" not in answer:
             raise DeliveryDeferred("pacs_association_lost", "the archive stopped answering")
         if answer.Status != 0x0000:
-            raise DeliveryDeferred(
-                "pacs_echo_failed", f"the archive answered {answer.Status:#06x} to an echo"
-            )
+            raise DeliveryDeferred("pacs_echo_failed", f"the archive answered {answer.Status:#06x} to an echo")
 
     @contextmanager
     def _association(self, sop_class_uid: str, transfer_syntax_uid: str | None) -> Iterator[Association]:
@@ -124,9 +118,7 @@ def _check_open(association: Association) -> None:
 def _receipt(answer: Dataset) -> str:
     """The receipt for a success or warning status; else the error that says who has to act."""
     if "Status" not in answer:
-        raise DeliveryDeferred(
-            "pacs_association_lost", "the archive stopped answering before it stored the file"
-        )
+        raise DeliveryDeferred("pacs_association_lost", "the archive stopped answering before it stored the file")
     status = int(answer.Status)
     words = f"status {status:#06x}"
     if remark := str(answer.get("ErrorComment") or "").strip():

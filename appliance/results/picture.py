@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian
 
-from appliance.results.outcome import PackIdentity, StudyOutcome
+from appliance.results.outcome import StudyOutcome
 from appliance.results.reference import (
     can_be_referenced,
     derived_uid,
@@ -26,6 +26,7 @@ from appliance.results.reference import (
     study_reference,
     take_over,
 )
+from models.decision import PackIdentity
 
 GreyImage = NDArray[np.float32]
 RgbImage = NDArray[np.uint8]
@@ -77,9 +78,7 @@ def picture_uid(outcome: StudyOutcome) -> str:
     return derived_uid(outcome.study_instance_uid, outcome.revision, kind)
 
 
-def build_picture(
-    source: Dataset, pixels: GreyImage, heat_map: GreyImage | None, outcome: StudyOutcome
-) -> bytes:
+def build_picture(source: Dataset, pixels: GreyImage, heat_map: GreyImage | None, outcome: StudyOutcome) -> bytes:
     """The Part 10 file of a secondary capture (PS3.3 A.8.1) in the study; same arguments, same bytes.
 
     Args:

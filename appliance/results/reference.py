@@ -32,13 +32,18 @@ _OPTIONAL = (
     "PatientSize",
     "PatientWeight",
     "PatientSpeciesDescription",
-    "PatientBreedDescription",
-    "ResponsiblePerson",
-    "ResponsibleOrganization",
     "PatientIdentityRemoved",
     "DeidentificationMethod",
     "TimezoneOffsetFromUTC",
 )
+#: Type 2C for a patient that is an animal: there, empty when unknown (PS3.3 C.7.1.1, C.7.2.2).
+_OF_ANIMALS = (
+    "PatientBreedDescription",
+    "ResponsiblePerson",
+    "ResponsibleOrganization",
+    "PatientSexNeutered",
+)
+_CODES_OF_ANIMALS = ("PatientBreedCodeSequence", "BreedRegistrationSequence")
 _NAMESPACE = "scanside"
 _SEXES = ("M", "F", "O")
 
@@ -78,6 +83,10 @@ def study_reference(sources: Sequence[Dataset], study_instance_uid: str) -> Data
             setattr(reference, keyword, value)
     if reference.PatientSex not in _SEXES:
         reference.PatientSex = ""
+    if reference.get("PatientIdentityRemoved") == "YES" and "DeidentificationMethod" not in reference:
+        reference.DeidentificationMethod = "Not stated by the sender"  # type 1C, PS3.3 C.7.1.1
+    if "PatientSpeciesDescription" in reference:
+        _describe_animal(sources[0], reference)
     return reference
 
 
@@ -117,6 +126,15 @@ def take_over(document: Dataset, reference: Dataset) -> None:
     """Put every element of ``reference`` into ``document``, replacing what a constructor put there."""
     for element in reference:
         document[element.tag] = element
+
+
+def _describe_animal(source: Dataset, reference: Dataset) -> None:
+    for keyword in _OF_ANIMALS:
+        setattr(reference, keyword, _sound(source, keyword) or "")
+    for keyword in _CODES_OF_ANIMALS:
+        setattr(reference, keyword, [])
+    if reference.ResponsiblePerson:
+        reference.ResponsiblePersonRole = _sound(source, "ResponsiblePersonRole") or "OWNER"
 
 
 def _decoded(dataset: Dataset, keyword: str) -> Any:

@@ -12,7 +12,7 @@ from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import ComprehensiveSR
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset
-from pydicom.uid import ComprehensiveSRStorage
+from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
 
 from appliance.results.outcome import DISCLAIMER, StudyOutcome
 from appliance.results.reference import (
@@ -64,6 +64,7 @@ def build_report(sources: Sequence[Dataset], outcome: StudyOutcome) -> bytes:
         content_time=moment.time(),
         specific_character_set="ISO_IR 192",
     )
+    _name_classes(document, known)
     take_over(document, reference)
     _fix_clock(document, moment.strftime("%Y%m%d"), moment.strftime("%H%M%S"))
     buffer = BytesIO()
@@ -74,9 +75,18 @@ def build_report(sources: Sequence[Dataset], outcome: StudyOutcome) -> bytes:
 def _evidence(source: Dataset, study_instance_uid: str) -> Dataset:
     """The UIDs of one instance, and the patient and study elements highdicom insists on, empty."""
     evidence = study_reference([Dataset()], study_instance_uid)
-    evidence.SOPClassUID, evidence.SOPInstanceUID = str(source.SOPClassUID), str(source.SOPInstanceUID)
+    evidence.SOPClassUID, evidence.SOPInstanceUID = SecondaryCaptureImageStorage, str(source.SOPInstanceUID)
     evidence.SeriesInstanceUID = str(source.SeriesInstanceUID)
     return evidence
+
+
+def _name_classes(document: Dataset, known: Sequence[Dataset]) -> None:
+    """Put the true SOP classes back: highdicom cannot build on a retired or private one."""
+    classes = {str(one.SOPInstanceUID): str(one.SOPClassUID) for one in known}
+    for study in document.CurrentRequestedProcedureEvidenceSequence:
+        for series in study.ReferencedSeriesSequence:
+            for item in series.ReferencedSOPSequence:
+                item.ReferencedSOPClassUID = classes[str(item.ReferencedSOPInstanceUID)]
 
 
 def _predecessors(outcome: StudyOutcome) -> list[Dataset] | None:

@@ -31,11 +31,11 @@ from appliance.results.outcome import (
     DISCLAIMER,
     AmendedAnswer,
     ImageFinding,
-    PackIdentity,
     StudyOutcome,
     in_words,
 )
 from appliance.results.reference import derived_uid, is_image
+from models.decision import PackIdentity
 
 MANUFACTURER = "Scanside"
 PRIVATE_SCHEME = "99SCANSIDE"

@@ -53,7 +53,7 @@ def apply_next_answer(engine: Engine, payloads: PayloadMaker, spool: Spool, now:
 def _study_of(connection: Connection, answer: Answer) -> Row[Any] | None:
     """The study this answer is about, if it is still at the revision that was sent and has no answer yet."""
     return connection.execute(
-        select(studies)
+        select(studies, deliveries.c.attributes)
         .join(deliveries, deliveries.c.subject == studies.c.study_instance_uid)
         .where(deliveries.c.payload == answer.case)
         .where(deliveries.c.kind == "escalation")
@@ -72,6 +72,9 @@ def _amended_outcome(connection: Connection, study: Row[Any], answer: Answer) ->
         .where(findings.c.revision == study.revision)
         .where(findings.c.source == "box")
     ).all()
+    decision, reason = Decision(answer.decision), Reason(answer.reason) if answer.reason else None
+    if decision is Decision.routine and study.attributes.get("left_out"):
+        decision, reason = Decision.escalate, Reason.partly_covered  # the cloud has not seen all of it
     return StudyOutcome(
         study_instance_uid=study.study_instance_uid,
         revision=study.revision,
@@ -83,8 +86,8 @@ def _amended_outcome(connection: Connection, study: Row[Any], answer: Answer) ->
         pack=PackIdentity(study.pack, study.pack_version, study.pack_digest) if study.pack else None,
         device=study.device,
         answer=AmendedAnswer(
-            decision=Decision(answer.decision),
-            reason=Reason(answer.reason) if answer.reason else None,
+            decision=decision,
+            reason=reason,
             findings=tuple(ImageFinding("", found.name, found.probability) for found in answer.findings),
             pack=_pack_of(answer),
             device=answer.device,
@@ -100,17 +103,19 @@ def _pack_of(answer: Answer) -> PackIdentity | None:
 
 
 def _paths(connection: Connection, study: Row[Any], spool: Spool) -> list[Path]:
-    digests = connection.execute(
-        select(instances.c.file_digest)
-        .where(instances.c.study_instance_uid == study.study_instance_uid)
-        .order_by(instances.c.series_instance_uid, instances.c.sop_instance_uid)
-    ).scalars()
+    """The instances the first report named: those the box read, or all when it read none."""
+    of_study = instances.c.study_instance_uid == study.study_instance_uid
+    found_on = select(findings.c.sop_instance_uid).where(
+        findings.c.study_instance_uid == study.study_instance_uid, findings.c.revision == study.revision
+    )
+    query = select(instances.c.file_digest).where(of_study)
+    ordered = query.order_by(instances.c.series_instance_uid, instances.c.sop_instance_uid)
+    read = ordered.where(instances.c.sop_instance_uid.in_(found_on))
+    digests = connection.execute(read).scalars().all() or connection.execute(ordered).scalars().all()
     return [spool.path(digest) for digest in digests]
 
 
-def _amend(
-    connection: Connection, outcome: StudyOutcome, requests: list[DeliveryRequest], now: float
-) -> None:
+def _amend(connection: Connection, outcome: StudyOutcome, requests: list[DeliveryRequest], now: float) -> None:
     answer = outcome.answer
     assert answer is not None
     verdict = agreement(
@@ -137,9 +142,7 @@ def _amend(
     for found in answer.findings:
         row = {"revision": outcome.revision, "source": "cloud", "sop_instance_uid": "", "name": found.name}
         connection.execute(
-            insert(findings).values(
-                study_instance_uid=outcome.study_instance_uid, probability=found.probability, **row
-            )
+            insert(findings).values(study_instance_uid=outcome.study_instance_uid, probability=found.probability, **row)
         )
     words = f"cloud: {answer.decision.value}" + (f", {verdict.value}" if verdict else "")
     record_event(connection, outcome.study_instance_uid, now, "answered", words)

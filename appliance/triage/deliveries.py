@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from models.decision import Decision
 from store_forward.outbox import DeliveryRequest
@@ -30,10 +30,11 @@ class Subject:
         return self.decision is Decision.urgent or leaning
 
 
-def escalation(subject: Subject, payload: StoredObject) -> DeliveryRequest:
-    """The de-identified study to the cloud."""
+def escalation(subject: Subject, payload: StoredObject, left_out: int) -> DeliveryRequest:
+    """The de-identified study to the cloud; ``left_out`` instances of it could not be made safe and stay."""
     priority = URGENT if subject.looks_urgent else ESCALATION
-    return _request(subject, "escalation", "cloud", priority, payload, _ARCHIVE)
+    request = _request(subject, "escalation", "cloud", priority, payload, _ARCHIVE)
+    return replace(request, attributes={"left_out": left_out})
 
 
 def result(subject: Subject, kind: str, destination: str, payload: StoredObject) -> DeliveryRequest:
@@ -63,4 +64,3 @@ def _request(
         size_bytes=payload.size_bytes,
         content_type=content_type,
     )
-

@@ -33,7 +33,11 @@ def commit_outcome(connection: Connection, claim: Claim, prepared: Prepared) -> 
     uid, outcome = claim.study_instance_uid, prepared.outcome
     connection.execute(update(studies).where(studies.c.study_instance_uid == uid).values(**_columns(prepared)))
     for found in outcome.findings:
-        row = {"sop_instance_uid": found.sop_instance_uid, "name": found.name, "probability": found.probability}
+        row = {
+            "sop_instance_uid": found.sop_instance_uid,
+            "name": found.name,
+            "probability": found.probability,
+        }
         connection.execute(
             insert(findings).values(study_instance_uid=uid, revision=claim.revision, source="box", **row)
         )

@@ -59,10 +59,11 @@ class PayloadMaker:
         subject = _subject(outcome)
         requests: list[DeliveryRequest] = []
         if self._pacs:
-            requests += results(subject, self._documents(paths, outcome, shown, heat_map), self._pacs)
-        archive, note = self._archive(paths, outcome)
+            sources = _sources(paths, read)
+            requests += results(subject, self._documents(sources, outcome, shown, heat_map), self._pacs)
+        archive, note, left_out = self._archive(paths, outcome)
         if archive is not None:
-            requests.append(escalation(subject, archive))
+            requests.append(escalation(subject, archive, left_out))
         return Prepared(
             outcome=outcome,
             deliveries=tuple(requests),
@@ -93,16 +94,25 @@ class PayloadMaker:
             documents.append(("picture", self._keep(capture)))
         return documents
 
-    def _archive(self, paths: Sequence[Path], outcome: StudyOutcome) -> tuple[StoredObject | None, str]:
-        """The payload for the cloud, or why nothing may leave."""
+    def _archive(
+        self, paths: Sequence[Path], outcome: StudyOutcome
+    ) -> tuple[StoredObject | None, str, int]:
+        """The payload for the cloud or why nothing may leave, and how many instances have to stay here."""
         if outcome.decision is not Decision.escalate:
-            return None, ""
+            return None, "", 0
         if not self._has_cloud:
-            return None, "no cloud is configured; a person has to read this study"
+            return None, "no cloud is configured; a person has to read this study", 0
+        target = self._spool.temporary()
         try:
-            return self._keep(package_study(paths, self._site_key)), ""
+            package = package_study(paths, self._site_key, target)
+            stored = self._spool.keep(target)
         except CannotDeidentify as refused:
-            return None, f"kept on the box: {refused}"
+            return None, f"kept on the box: {refused}", len(paths)
+        finally:
+            target.unlink(missing_ok=True)
+        left_out = len(package.left_out)
+        note = f"{left_out} of {len(paths)} instances kept on the box" if left_out else ""
+        return stored, note, left_out
 
     def _open(self, path: Path) -> tuple[Dataset, NDArray[np.float32]] | None:
         """The image as people see it; nothing when it has no readable pixels, which its result already says."""
@@ -140,6 +150,12 @@ def _outcome(claim: Claim, read: Sequence[ImageResult], decision: StudyDecision,
 def _subject(outcome: StudyOutcome) -> Subject:
     highest = max((found.probability for found in outcome.findings), default=None)
     return Subject(outcome.study_instance_uid, outcome.revision, outcome.decision, highest)
+
+
+def _sources(paths: Sequence[Path], read: Sequence[ImageResult]) -> list[Path]:
+    """What the report names: the images a model read, or all when none was."""
+    named = [path for path, result in zip(paths, read, strict=False) if result.pack is not None]
+    return named or list(paths)
 
 
 def _headers(paths: Sequence[Path]) -> list[Dataset]:

@@ -1,4 +1,4 @@
-"""Which study is next. The attempt is counted before the work, so a study that kills the worker is not read for ever."""
+"""Which study is next. The attempt is counted before the work: a study that kills the worker is not read for ever."""
 
 from __future__ import annotations
 
@@ -76,18 +76,14 @@ def claim_next(connection: Connection, now: float) -> Claim | None:
 def still_ours(connection: Connection, claim: Claim) -> bool:
     """False when a late image has reopened the study since it was claimed."""
     row = connection.execute(
-        select(studies.c.state, studies.c.revision).where(
-            studies.c.study_instance_uid == claim.study_instance_uid
-        )
+        select(studies.c.state, studies.c.revision).where(studies.c.study_instance_uid == claim.study_instance_uid)
     ).one()
     return bool(row.state == StudyState.TRIAGING and row.revision == claim.revision)
 
 
 def settle_if_done(connection: Connection, study_instance_uid: str, now: float) -> bool:
     """A decided study with nothing on its way and its answer in hand is ``settled``."""
-    study = connection.execute(
-        select(studies).where(studies.c.study_instance_uid == study_instance_uid)
-    ).one_or_none()
+    study = connection.execute(select(studies).where(studies.c.study_instance_uid == study_instance_uid)).one_or_none()
     if study is None or study.state != StudyState.DECIDED:
         return False
     if study.escalated and study.answered_at is None:
@@ -115,6 +111,4 @@ def settle_if_done(connection: Connection, study_instance_uid: str, now: float) 
 
 
 def _to_state(connection: Connection, study_instance_uid: str, state: StudyState) -> None:
-    connection.execute(
-        update(studies).where(studies.c.study_instance_uid == study_instance_uid).values(state=state)
-    )
+    connection.execute(update(studies).where(studies.c.study_instance_uid == study_instance_uid).values(state=state))

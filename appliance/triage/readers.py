@@ -42,8 +42,8 @@ class Readers:
         for pack, opened in self.opened:
             label = f"{pack.manifest.name} {pack.manifest.version}"
             for measured in opened.measurements:
-                device = str(measured.candidate)
-                chosen = device == opened.runner.session.name
+                device = measured.candidate.name
+                chosen = device == opened.runner.device
                 row = {"pack_digest": pack.digest, "device": device, "pack": label, "chosen": chosen}
                 rows.append(row | {"latency_ms": measured.latency_ms_median, "detail": ""})
             for number, why in enumerate(opened.fell_back):
@@ -69,6 +69,10 @@ def open_readers(settings: Settings, cache: Path | None) -> Readers:
         except BackendUnavailable as unavailable:
             log.error("pack.unopened", pack=pack.manifest.name, cause=str(unavailable))
             unopened.append((pack, str(unavailable)))
+        except PackRejected as rejection:
+            registry.rejected.append(rejection)
     limits = PixelLimits(settings.limits.max_pixels, settings.limits.max_decoded_bytes)
-    triage = Triage([o.runner for _, o in opened], limits, Decision(settings.triage.out_of_scope))
+    out_of_scope = Decision(settings.triage.out_of_scope)
+    runners = [found.runner for _, found in opened]
+    triage = Triage(runners, limits, out_of_scope, [pack for pack, _ in unopened])
     return Readers(triage, opened, unopened, list(registry.rejected))

@@ -86,4 +86,3 @@ class TriageWorker:
             detail = "the spool file is missing; run scanside check"
             return ImageResult(sop_instance_uid, Decision.not_triaged, Reason.unreadable_pixels, detail)
         return self._readers.triage.image(path)
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -37,11 +38,10 @@ MOST_WATCHERS = 64
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def build_app(
-    settings: Settings, engine: Engine, spool: Spool, clock: Callable[[], float] = time.time
-) -> Starlette:
-    """The page as an ASGI application over the box's database and spool; ``clock`` gives epoch seconds, UTC."""
-    site = _Site(settings, engine, spool, clock, make_templates(), Watch(settings, engine, spool, clock))
+def build_app(settings: Settings, engine: Engine, spool: Spool, clock: Callable[[], float] = time.time) -> Starlette:
+    """The page as an ASGI application over the box's database and spool; ``clock`` gives epoch seconds."""
+    watch = Watch(settings, engine, spool, clock)
+    site = _Site(settings, engine, spool, clock, make_templates(settings), watch)
     return Starlette(
         routes=[
             Route("/", site.overview),
@@ -80,9 +80,7 @@ class _Site:
         surroundings = self.watch.surroundings()
         asked = read_request(request)
         with reading(self.engine) as conn:
-            view = status(
-                conn, self.settings, self.spool, self.clock(), request=asked, surroundings=surroundings
-            )
+            view = status(conn, self.settings, self.spool, self.clock(), request=asked, surroundings=surroundings)
         return {"view": view, "now": view.now, "digest": digest}
 
     def study(self, request: Request) -> Response:
@@ -107,7 +105,7 @@ class _Site:
         with reading(self.engine) as conn:
             known = refers_to(conn, uid, digest)
         path = self.spool.path(digest)
-        if not known or not _is_png(path.open("rb").read(len(_PNG)) if path.is_file() else b""):
+        if not known or not _is_png(path):
             raise HTTPException(404, "There is no such picture.")
         kept = {"Cache-Control": "private, max-age=3600, immutable"}
         return FileResponse(path, media_type="image/png", headers=kept)
@@ -144,7 +142,9 @@ class _Site:
 
     def database_problem(self, request: Request, _error: Exception) -> Response:
         return self._failure(
-            request, 503, "The box's database cannot be read at the moment. Images already sent are safe in the spool."
+            request,
+            503,
+            "The box's database cannot be read at the moment. Images already sent are safe in the spool.",
         )
 
     def _failure(self, request: Request, code: int, sentence: str) -> Response:
@@ -176,5 +176,9 @@ def read_request(request: Request) -> WorklistRequest:
     )
 
 
-def _is_png(first_bytes: bytes) -> bool:
-    return first_bytes == _PNG
+def _is_png(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_PNG)) == _PNG
+    except FileNotFoundError:
+        return False

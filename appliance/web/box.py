@@ -174,7 +174,8 @@ def device_views(conn: Connection, packs: Iterable[PackView]) -> tuple[DeviceVie
     never = float("inf")
     return tuple(
         sorted(
-            views, key=lambda v: (v.pack, not v.chosen, never if v.latency_ms is None else v.latency_ms, v.device)
+            views,
+            key=lambda v: (v.pack, not v.chosen, never if v.latency_ms is None else v.latency_ms, v.device),
         )
     )
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 from appliance.settings import Settings
 from store_forward.outbox import deliveries, destinations
 
-#: A study has a handful of deliveries; one that is reopened very often shows the latest of this many per study.
+#: A study has a handful of deliveries; of one that is reopened very often the latest are read.
 _MOST_PER_STUDY = 40
 MOST_PARKED = 20
 _OPEN = ("waiting", "leased", "parked")
@@ -154,7 +154,7 @@ def _open_deliveries(conn: Connection) -> dict[tuple[str, str], tuple[int, float
 
 
 def _destination_names(conn: Connection) -> list[str]:
-    """The distinct destinations of the outbox, by one index search each: DISTINCT would read the whole index."""
+    """The distinct destinations of the outbox, by index searches: DISTINCT would read the whole index."""
     names: list[str] = []
     column = deliveries.c.destination
     name = conn.scalar(select(func.min(column)))

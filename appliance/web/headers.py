@@ -24,8 +24,8 @@ SECURITY_HEADERS = {
 class GuardedAnswers:
     """ASGI middleware: security headers on every answer; never cached unless the answer says so itself.
 
-    While the page listens on loopback only, a request must also name a loopback host: otherwise a foreign site whose
-    name is pointed at 127.0.0.1 could read the worklist through a browser on the box.
+    While the page listens on loopback only, a request must also name a loopback host: otherwise a foreign site
+    whose name is pointed at 127.0.0.1 could read the worklist through a browser on the box.
     """
 
     def __init__(self, app: ASGIApp, listens_on: str) -> None:

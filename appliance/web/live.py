@@ -1,4 +1,4 @@
-"""What makes the page live: a digest of the state that is cheap to take, and the stream that sends it on change."""
+"""What makes the page live: a digest of the state that is cheap to take, and the stream that sends it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def state_digest(conn: Connection, now: float, disk: Storage) -> str:
 
 
 class Watch:
-    """The state digest and the slow facts, each looked up at most once per interval however many are watching."""
+    """The state digest and the slow facts, each looked up once per interval however many are watching."""
 
     def __init__(self, settings: Settings, engine: Engine, spool: Spool, clock: Callable[[], float]) -> None:
         self._settings = settings
@@ -87,7 +87,7 @@ class Watch:
 async def changes(
     look: Callable[[], Awaitable[str]], pause: Callable[[float], Awaitable[None]]
 ) -> AsyncIterator[ServerSentEvent]:
-    """Send the digest at once, on every change, and again after a quiet while. Ends only when it is cancelled."""
+    """Send the digest at once, on every change, and again after a quiet while. Ends only when cancelled."""
     sent: str | None = None
     quiet = 0
     while True:

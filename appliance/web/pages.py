@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from appliance.settings import Settings
 from appliance.web import wording
 from appliance.web.standing import CONFIRMATION_WORDS, DECISION_WORDS
 from appliance.web.worklist import WorklistRequest
@@ -18,8 +19,8 @@ PRODUCT = "Scanside"
 RESEARCH_USE = "Research use only. Not for diagnosis."
 
 
-def make_templates() -> Environment:
-    """The environment the pages are rendered in."""
+def make_templates(settings: Settings) -> Environment:
+    """The environment the pages of this box are rendered in."""
     env = Environment(
         loader=FileSystemLoader(FOLDER / "templates"),
         autoescape=True,
@@ -44,6 +45,9 @@ def make_templates() -> Environment:
     env.globals |= {
         "product": PRODUCT,
         "research_use": RESEARCH_USE,
+        "box_id": settings.cloud.box_id,
+        "ae_title": settings.dicom.ae_title,
+        "dicom_port": settings.dicom.port,
         "decision_words": DECISION_WORDS,
         "confirmation_words": CONFIRMATION_WORDS,
         "clock": wording.clock_words,

@@ -1,14 +1,16 @@
-"""What a study's decision stands at once the box, the link and the full model have had their say. Pure rules."""
+"""Where a study's decision stands once the box, the link and the full model have had their say. Pure rules."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from appliance.schema import Agreement
+from appliance.schema import Agreement, StudyState
 
 #: The order of the worklist, most pressing first.
 URGENCY = ("urgent", "escalate", "not_triaged", "routine")
+
+_BEFORE_DECISION = (StudyState.RECEIVING, StudyState.COMPLETE, StudyState.TRIAGING)
 
 #: A process that has not reported for this long, s, is shown as silent.
 SILENT_AFTER_S = 30.0
@@ -25,6 +27,7 @@ class Confirmation(StrEnum):
     CONFIRMED = "confirmed"
     ANSWERED = "answered"
     DISAGREES = "disagrees"
+    REOPENED = "reopened"
 
 
 CONFIRMATION_WORDS = {
@@ -36,11 +39,12 @@ CONFIRMATION_WORDS = {
     Confirmation.CONFIRMED: "confirmed by the full model",
     Confirmation.ANSWERED: "answered by the full model",
     Confirmation.DISAGREES: "box and cloud disagree",
+    Confirmation.REOPENED: "a late image came: being read again",
 }
 
 DECISION_WORDS = {
     "urgent": "Urgent",
-    "escalate": "Not decided",
+    "escalate": "Escalated",
     "not_triaged": "Not triaged",
     "routine": "Routine",
     "pending": "In progress",
@@ -51,18 +55,29 @@ DECISION_WORDS = {
 class Opinions:
     """The columns of a study row that say what box and cloud think; None where one has not spoken."""
 
+    state: str
     decision: str | None
     escalated: bool
     answer_decision: str | None
     agreement: str | None
 
+    @property
+    def reopened(self) -> bool:
+        """Whether what was decided is for an earlier revision: a late image has come since."""
+        return self.decision is not None and self.state in _BEFORE_DECISION
+
 
 def standing_decision(opinions: Opinions) -> str:
     """The decision a reader should act on; ``pending`` before there is one.
 
-    A full model settles what the box could not; where both have decided, the more pressing one stands.
+    A full model settles what the box could not; where both have decided, the more pressing one stands. After a
+    late image an earlier decision no longer stands, but what was urgent stays in sight.
     """
-    box, cloud = opinions.decision, opinions.answer_decision
+    standing = _standing_of_revision(opinions.decision, opinions.answer_decision)
+    return "pending" if opinions.reopened and standing != "urgent" else standing
+
+
+def _standing_of_revision(box: str | None, cloud: str | None) -> str:
     if box not in URGENCY:
         return "pending"
     if cloud not in URGENCY:
@@ -79,6 +94,8 @@ def confirmation(opinions: Opinions, escalation_state: str | None) -> Confirmati
     """
     if opinions.decision is None:
         return None
+    if opinions.reopened:
+        return Confirmation.REOPENED
     if opinions.agreement == Agreement.DISAGREES:
         return Confirmation.DISAGREES
     if opinions.answer_decision is not None:

@@ -52,7 +52,7 @@ class InstanceRow:
 
 @dataclass(frozen=True)
 class TimelineEntry:
-    """Something that happened at ``at`` (epoch s). ``delivery`` names the delivery it happened to, or is empty."""
+    """Something that happened at ``at`` (epoch s), to the ``delivery`` named or else to the study."""
 
     at: float
     what: str
@@ -100,9 +100,7 @@ def study_view(conn: Connection, study_instance_uid: str, show_patient: bool) ->
 
 def refers_to(conn: Connection, study_instance_uid: str, digest: str) -> bool:
     """Whether the study's row names this spool object as one of its pictures."""
-    query = select(studies.c.thumbnail, studies.c.heat_map).where(
-        studies.c.study_instance_uid == study_instance_uid
-    )
+    query = select(studies.c.thumbnail, studies.c.heat_map).where(studies.c.study_instance_uid == study_instance_uid)
     row = conn.execute(query).one_or_none()
     return row is not None and digest in (row.thumbnail, row.heat_map)
 
@@ -111,7 +109,12 @@ def _box_reader(row: Any) -> Reader | None:
     if not row.pack:
         return None
     return Reader(
-        row.pack, row.pack_version or "", row.pack_digest or "", row.device or "", row.latency_ms, row.decided_at
+        row.pack,
+        row.pack_version or "",
+        row.pack_digest or "",
+        row.device or "",
+        row.latency_ms,
+        row.decided_at,
     )
 
 
@@ -136,9 +139,7 @@ def _image_findings(conn: Connection, uid: str, revision: int) -> tuple[ImageFin
 def _instances(conn: Connection, uid: str) -> tuple[InstanceRow, ...]:
     c = instances.c
     query = (
-        select(
-            c.sop_instance_uid, c.transfer_syntax_uid, c.size_bytes, c.source, c.received_at, c.file_digest
-        )
+        select(c.sop_instance_uid, c.transfer_syntax_uid, c.size_bytes, c.source, c.received_at, c.file_digest)
         .where(c.study_instance_uid == uid)
         .limit(MOST_INSTANCES)
     )
@@ -154,10 +155,7 @@ def _timeline(conn: Connection, uid: str) -> tuple[TimelineEntry, ...]:
 def _study_entries(conn: Connection, uid: str) -> list[TimelineEntry]:
     c = study_events.c
     query = (
-        select(c.at, c.kind, c.detail)
-        .where(c.study_instance_uid == uid)
-        .order_by(c.id.desc())
-        .limit(MOST_EVENTS + 1)
+        select(c.at, c.kind, c.detail).where(c.study_instance_uid == uid).order_by(c.id.desc()).limit(MOST_EVENTS + 1)
     )
     latest_first = conn.execute(query).all()
     return [TimelineEntry(row.at, row.kind, "", "", row.detail, None) for row in reversed(latest_first)]

@@ -26,7 +26,14 @@ from appliance.web.worklist import StudyRow, Worklist, WorklistRequest, worklist
 from store_forward.database import sqlite_version
 from store_forward.spool import Spool
 
-_PATIENT_FIELDS = ("patient_name", "patient_id", "patient_age", "accession_number", "study_date", "study_description")
+_PATIENT_FIELDS = (
+    "patient_name",
+    "patient_id",
+    "patient_age",
+    "accession_number",
+    "study_date",
+    "study_description",
+)
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,12 @@ def notices(
 def _disk_notices(disk: Storage) -> list[Notice]:
     free, floor = size_words(disk.free_bytes), size_words(disk.floor_bytes)
     if disk.free_bytes < disk.floor_bytes:
-        return [Notice("problem", f"The disk is full: {free} free. No image is taken in below {floor}; free some space.")]
+        return [
+            Notice(
+                "problem",
+                f"The disk is full: {free} free. No image is taken in below {floor}; free some space.",
+            )
+        ]
     if disk.free_bytes < 2 * disk.floor_bytes:
         return [Notice("note", f"The disk is getting full: {free} free. Below {floor} no image is taken in.")]
     return []

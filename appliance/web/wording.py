@@ -1,4 +1,4 @@
-"""How the page says things: ages, sizes, probabilities and DICOM values as words a person reads at a glance."""
+"""How the page says things: ages, sizes, probabilities and DICOM values as words."""
 
 from __future__ import annotations
 

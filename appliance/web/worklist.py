@@ -1,4 +1,4 @@
-"""The worklist: the latest studies by urgency, or all of them by arrival; never more than one page is read whole."""
+"""The worklist: the latest studies by urgency, or all by arrival; only one page is ever read whole."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ SHOWN = ("all", *URGENCY, "disagrees")
 class WorklistRequest:
     """Which part of the worklist is wanted.
 
-    ``order`` is "urgency" (with ``show`` and a 1-based ``page``) or "arrival" (everything received before the study
-    ``(before, before_uid)``).
+    ``order`` is "urgency" (with ``show`` and a 1-based ``page``) or "arrival" (everything received before
+    the study ``(before, before_uid)``).
     """
 
     order: str = "urgency"
@@ -39,7 +39,7 @@ class WorklistRequest:
 
 @dataclass(frozen=True)
 class FindingRow:
-    """One finding of a study: the highest probability (0..1) over its images; ``source`` is "box" or "cloud"."""
+    """One finding of a study: the highest probability (0..1) over its images, by "box" or "cloud"."""
 
     source: str
     name: str
@@ -48,7 +48,7 @@ class FindingRow:
 
 @dataclass(frozen=True)
 class StudyRow:
-    """One study as the worklist shows it. Times are epoch seconds; patient fields are empty when not to be shown."""
+    """One study as the worklist shows it. Times are epoch seconds; hidden patient fields are empty."""
 
     study_instance_uid: str
     state: str
@@ -132,16 +132,18 @@ def worklist(conn: Connection, request: WorklistRequest, show_patient: bool) -> 
 def _latest(conn: Connection) -> list[_Outline]:
     c = studies.c
     query = (
-        select(c.study_instance_uid, c.decision, c.escalated, c.answer_decision, c.agreement)
+        select(c.study_instance_uid, c.state, c.decision, c.escalated, c.answer_decision, c.agreement)
         .order_by(c.last_received_at.desc(), c.study_instance_uid.desc())
         .limit(WINDOW)
     )
     return [
-        _Outline(
-            row.study_instance_uid, standing_decision(opinions_of(row)), row.agreement == "disagrees"
-        )
+        _Outline(row.study_instance_uid, standing_decision(opinions_of(row)), _disagrees(row))
         for row in conn.execute(query)
     ]
+
+
+def _disagrees(row: Any) -> bool:
+    return confirmation(opinions_of(row), None) is Confirmation.DISAGREES
 
 
 def _by_urgency(outlines: Sequence[_Outline], request: WorklistRequest) -> tuple[list[str], int]:
@@ -167,9 +169,7 @@ def _by_arrival(conn: Connection, request: WorklistRequest) -> tuple[list[str], 
     if request.before is not None:
         same_moment = and_(c.last_received_at == request.before, c.study_instance_uid < request.before_uid)
         # The first term is implied by the second, but it is the one SQLite can search the index with.
-        query = query.where(
-            c.last_received_at <= request.before, or_(c.last_received_at < request.before, same_moment)
-        )
+        query = query.where(c.last_received_at <= request.before, or_(c.last_received_at < request.before, same_moment))
     query = query.order_by(c.last_received_at.desc(), c.study_instance_uid.desc()).limit(PAGE_ROWS + 1)
     found = [(float(row.last_received_at), str(row.study_instance_uid)) for row in conn.execute(query)]
     page = found[:PAGE_ROWS]
@@ -192,12 +192,10 @@ def study_rows(conn: Connection, uids: Sequence[str], show_patient: bool) -> dic
 
 def opinions_of(row: Any) -> Opinions:
     """What box and cloud think, from a row of ``studies``."""
-    return Opinions(row.decision, bool(row.escalated), row.answer_decision, row.agreement)
+    return Opinions(row.state, row.decision, bool(row.escalated), row.answer_decision, row.agreement)
 
 
-def _study_row(
-    row: Any, found: Iterable[FindingRow], sent: Iterable[DeliveryStanding], show_patient: bool
-) -> StudyRow:
+def _study_row(row: Any, found: Iterable[FindingRow], sent: Iterable[DeliveryStanding], show_patient: bool) -> StudyRow:
     opinions, sent = opinions_of(row), tuple(sent)
     return StudyRow(
         study_instance_uid=row.study_instance_uid,
@@ -216,7 +214,7 @@ def _study_row(
         accession_number=row.accession_number if show_patient else "",
         study_date=row.study_date,
         study_description=row.study_description,
-        modalities=row.modalities,
+        modalities=row.modalities.replace("\\", ", "),
         calling_ae_title=row.calling_ae_title,
         instance_count=row.instance_count,
         first_received_at=row.first_received_at,

@@ -14,7 +14,7 @@ import argparse
 import hashlib
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from models.synthetic import SyntheticChest
 from hardware.onnxruntime_session import open_onnxruntime
-from models.evaluation import auc, bootstrap_interval
+from models.decision import Decision, Finding, Thresholds, decide
+from models.evaluation import auc, bootstrap_interval, evaluate
 from models.preprocessing import InputSpec, to_tensor
 from models.recipes.augmentation import HARD_VERSIONS
 from models.recipes.card import card_text
@@ -36,6 +36,7 @@ from models.recipes.network import MapClassifier
 from models.recipes.pack_folder import write_pack
 from models.recipes.thresholds import Bound, highest_routine_threshold, lowest_urgent_threshold, platt
 from models.recipes.training import Schedule, train
+from models.synthetic import SyntheticChest
 
 NAME, VERSION, FINDING = "cxr-pneumonia-paediatric", "0.1.0", "pneumonia"
 ROUTINE_BOUND, URGENT_BOUND = Bound(share=0.05), Bound(share=0.05)
@@ -108,7 +109,12 @@ def choose_thresholds(plain: Measured, hard: dict[str, Measured]) -> dict[str, A
     for part in hard.values():
         routine = _lowered(routine, probability(part.logits), part.labels)
         urgent = 1.0 - _lowered(1.0 - urgent, 1.0 - probability(part.logits), 1.0 - part.labels)
-    return {"temperature": temperature, "bias": bias, "routine_below": min(routine, urgent), "urgent_from": urgent}
+    return {
+        "temperature": temperature,
+        "bias": bias,
+        "routine_below": min(routine, urgent),
+        "urgent_from": urgent,
+    }
 
 
 def _lowered(threshold: float, scores: Scores, labels: Scores) -> float:
@@ -124,26 +130,21 @@ def _lowered(threshold: float, scores: Scores, labels: Scores) -> float:
 def figures(measured: Measured, chosen: dict[str, Any]) -> dict[str, Any]:
     """What the card reports about one part."""
     scores = 1.0 / (1.0 + np.exp(-(measured.logits / chosen["temperature"] + chosen["bias"])))
-    labels = measured.labels
-    routine, urgent = scores < chosen["routine_below"], scores >= chosen["urgent_from"]
-    low, high = bootstrap_interval(auc, scores, labels)
-    positive = scores >= 0.5
-    settled = routine | urgent
-    wrong = int(labels[routine].sum() + (1 - labels[urgent]).sum())
-    return {
-        "n": len(labels),
-        "auc": round(float(auc(scores, labels)), 4),
-        "auc_95": [round(float(low), 4), round(float(high), 4)],
-        "accuracy": round(float((positive == labels).mean()), 4),
-        "sensitivity": round(float(positive[labels == 1].mean()), 4),
-        "specificity": round(float((~positive[labels == 0]).mean()), 4),
-        "coverage": round(float(settled.mean()), 4),
-        "selective_error": round(wrong / max(int(settled.sum()), 1), 4),
+    labels = measured.labels.astype(np.int_)
+    thresholds = Thresholds(routine_below=chosen["routine_below"], urgent_from=chosen["urgent_from"])
+    decisions = [decide([Finding(FINDING, float(score))], thresholds) for score in scores]
+    found = {name: value for name, value in asdict(evaluate(labels, scores, decisions)).items() if value is not None}
+    interval = bootstrap_interval(auc, labels, scores, np.random.default_rng(0))
+    routine = np.array([decision is Decision.routine for decision in decisions])
+    urgent = np.array([decision is Decision.urgent for decision in decisions])
+    counts = {
         "routine": int(routine.sum()),
         "missed_among_routine": int(labels[routine].sum()),
         "urgent": int(urgent.sum()),
         "false_among_urgent": int((1 - labels[urgent]).sum()),
     }
+    rounded = {name: round(value, 4) for name, value in found.items()}
+    return rounded | {"auc_95": [round(end, 4) for end in interval or ()]} | counts
 
 
 def golden_images() -> NDArray[np.float32]:
@@ -165,7 +166,7 @@ def build_pack(
     figured: dict[str, Any] = {"calibration": figures(plain, chosen), "test": figures(tested, chosen)}
     if fp32 is not None:
         twin = logits_of(fp32, parts["test"].pixels, "test FP32")
-        figured["test"]["fp32_auc"] = round(float(auc(twin, tested.labels)), 4)
+        figured["test"]["fp32_auc"] = round(auc(tested.labels.astype(np.int_), twin) or 0.0, 4)
     images = golden_images().astype(np.float16).astype(np.float32)
     session = open_onnxruntime(network)
     raw = np.stack([session.run(image[None])["logits"][0] for image in images]).astype(np.float64)

@@ -23,7 +23,9 @@ SIDE_PX, COMPONENTS, SEED = 112, 48, 20263
 console = Console(stderr=True)
 
 
-def _principal(images: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+def _principal(
+    images: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Mean ``(p,)``, components ``(k, p)`` and their standard deviations ``(k,)`` of ``(n, p)`` images."""
     mean = images.mean(axis=0)
     _, singular, components = np.linalg.svd(images - mean, full_matrices=False)
@@ -40,6 +42,7 @@ def _prepared(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def nearest_share(images: NDArray[np.float32], samples: NDArray[np.float32]) -> float:
     """Smallest distance of a sample to a training image, as a share of the median distance between two images."""
+
     def least(points: NDArray[np.float32]) -> NDArray[np.float64]:
         return np.array([np.linalg.norm(images - point, axis=1).min() for point in points])
 

@@ -67,7 +67,9 @@ def _balanced_order(labels: NDArray[np.float32], per_class: int, rng: np.random.
     return rng.permutation(np.concatenate(picks))
 
 
-def _batches(part: LabelledImages, spec: InputSpec, plan: Schedule, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(
+    part: LabelledImages, spec: InputSpec, plan: Schedule, rng: np.random.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
     order = _balanced_order(part.labels, plan.images_per_class, rng)
     for start in range(0, len(order) - plan.batch + 1, plan.batch):
         chosen = order[start : start + plan.batch]
@@ -98,7 +100,10 @@ def train(
     rng = np.random.default_rng(plan.seed)
     network.freeze_until(plan.frozen_blocks)
     body = [p for p in network.backbone.parameters() if p.requires_grad]
-    groups = [{"params": body, "lr": plan.learning_rate}, {"params": list(network.head.parameters()), "lr": plan.learning_rate * 5}]
+    groups = [
+        {"params": body, "lr": plan.learning_rate},
+        {"params": list(network.head.parameters()), "lr": plan.learning_rate * 5},
+    ]
     optimiser = torch.optim.AdamW(groups, weight_decay=0.02)
     steps = plan.epochs * (2 * plan.images_per_class // plan.batch)
     rates = [plan.learning_rate, plan.learning_rate * 5]

@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pydicom import dcmread
-from pydicom.datadict import dictionary_VR, keyword_for_tag
+from pydicom._dicom_dict import DicomDictionary
+from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
+from pydicom.tag import Tag
 from pydicom.uid import (
     MPEG2MPML,
+    UID,
     EncapsulatedPDFStorage,
     ExplicitVRBigEndian,
     JPEG2000Lossless,
@@ -30,29 +33,30 @@ from appliance.privacy.allow_list import ELEMENTS, EMPTIED, PSEUDONYMS, SEQUENCE
 from appliance.privacy.compress import part_10
 from appliance.privacy.deidentify import age_string, deidentify, deidentify_path, pseudonym
 from appliance.privacy.errors import CannotDeidentify
-from appliance.privacy.fates import Fate, report
+from appliance.privacy.fates import Fate
 from tests.dicom_factory import as_bytes, as_file, chest_radiograph, compressed, set_pixels, uid
 
 KEY = bytes(range(32))
 SECRET = "ZZPLANTED"
 SECRET_UID = "1.2.826.0.1.999999991"
 TEXT_VRS = {"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"}
+#: Every text element of the standard but the file's own header and the one that has an instance refused.
+TEXT_TAGS = [
+    Tag(tag)
+    for tag, (vr, *_) in DicomDictionary.items()
+    if vr in TEXT_VRS and tag >> 16 > 0x0006 and tag != Tag("ConversionType")
+]
 SMALL = chest_radiograph().pixel_array[:32, :48]
 
 
 def planted() -> Dataset:
-    """A radiograph with the secret in every text element of the dictionary's groups a header is made of."""
+    """A radiograph with the secret in every text element of the standard and in every other place."""
     dataset = chest_radiograph(pixels=SMALL, PatientID=SECRET, PatientName=f"{SECRET}^{SECRET}")
-    dictionary = Dataset()
-    for group in (0x0008, 0x0010, 0x0018, 0x0020, 0x0028, 0x0032, 0x0038, 0x0040, 0x2050, 0x4008):
-        for number in range(0x10000):
-            keyword = keyword_for_tag((group << 16) | number)
-            if keyword and keyword not in dataset and dictionary_VR(keyword) in TEXT_VRS:
-                dictionary.add(DataElement(keyword, dictionary_VR(keyword), SECRET, validation_mode=0))
-    del dictionary["BurnedInAnnotation"], dictionary["ConversionType"]
-    dataset.update({element.tag: element for element in dictionary})
+    for tag in TEXT_TAGS:
+        if tag not in dataset:
+            dataset.add(DataElement(tag, dictionary_VR(tag), SECRET, validation_mode=0))
     dataset.StudyDate, dataset.AcquisitionDateTime = "19990909", "19990909101010"
-    dataset.FrameOfReferenceUID = dataset.DeviceUID = SECRET_UID
+    dataset.FrameOfReferenceUID, dataset.DeviceUID = UID(SECRET_UID), UID(SECRET_UID)
     _plant_nested(dataset)
     return dataset
 
@@ -74,7 +78,7 @@ def _plant_nested(dataset: Dataset) -> None:
     dataset.add_new(0xFFFCFFFC, "OB", SECRET.encode() + b" ")
     dataset.PixelData = dataset.PixelData + SECRET.encode() + b" "
     dataset.file_meta.SourceApplicationEntityTitle = SECRET
-    dataset.file_meta.PrivateInformationCreatorUID = SECRET_UID
+    dataset.file_meta.PrivateInformationCreatorUID = UID(SECRET_UID)
     dataset.file_meta.PrivateInformation = SECRET.encode() + b" "
     dataset.preamble = SECRET.encode().ljust(128, b"\0")
 
@@ -90,12 +94,12 @@ def test_nothing_planted_survives() -> None:
         b"20211201",
         before.StudyInstanceUID.encode(),
     ):
-        assert trace in as_bytes(before) or trace == b"20211201"
+        assert trace in as_bytes(before)
         assert trace not in written
 
 
 def test_every_text_element_on_the_allow_list_refuses_free_text() -> None:
-    """Each allow-listed element that can hold text drops a name typed into it, or has the instance refused."""
+    """Each allow-listed element that can hold text drops a name typed into it, or the instance is refused."""
     for keyword in ELEMENTS:
         if dictionary_VR(keyword) not in TEXT_VRS:
             continue
@@ -254,6 +258,13 @@ def of_class(sop_class_uid: str) -> Callable[[], Dataset]:
     return lambda: chest_radiograph(pixels=SMALL, SOPClassUID=sop_class_uid)
 
 
+def emptied() -> Dataset:
+    """An image whose Pixel Data is there without a value."""
+    dataset = chest_radiograph(pixels=SMALL)
+    dataset["PixelData"] = DataElement("PixelData", "OW", None)
+    return dataset
+
+
 def in_video() -> Dataset:
     """An image in a transfer syntax nothing is known about."""
     dataset = chest_radiograph(pixels=SMALL)
@@ -287,6 +298,7 @@ def torn() -> Dataset:
             "unreadable_pixels",
         ),
         (lambda: chest_radiograph(pixels=SMALL, StudyInstanceUID=None), "no_uid"),
+        (emptied, "no_pixel_data"),
         (in_video, "unsupported_transfer_syntax"),
         (torn, "unreadable_pixels"),
     ],
@@ -316,19 +328,6 @@ def test_the_original_is_left_alone() -> None:
     as_it_was = zlib.crc32(as_bytes(before))
     deidentify(before, KEY)
     assert zlib.crc32(as_bytes(before)) == as_it_was
-
-
-def test_the_report_names_the_fate_of_every_element() -> None:
-    """Each element of either side appears once, without its value."""
-    before = planted()
-    fates = {one.path: one for one in report(before, deidentify(before, KEY))}
-    assert fates["(0010,0010)"].fate is Fate.REPLACED
-    assert fates["(0010,0030)"].fate is Fate.EMPTIED
-    assert fates["(0008,0060)"].fate is Fate.KEPT
-    assert fates["(0008,0080)"].fate is Fate.DROPPED
-    assert fates["(0012,0062)"].fate is Fate.ADDED
-    assert fates["(0040,0275)[1].(0010,0020)"].fate is Fate.DROPPED
-    assert SECRET not in repr(fates)
 
 
 def test_a_file_becomes_a_safe_file(tmp_path: Path) -> None:

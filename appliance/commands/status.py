@@ -1,0 +1,36 @@
+"""``scanside status``: what the page shows, for scripts and terminals. Never anything of a patient's."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from appliance.home import open_home
+from appliance.settings import Settings
+from appliance.web.views import status, status_dict
+from store_forward.database import reading
+
+
+def status_of(settings: Settings) -> dict[str, Any]:
+    """The state of the box whose home the configuration names, as plain values."""
+    home = open_home(settings)
+    with reading(home.engine) as connection:
+        found = status_dict(status(connection, settings, home.spool, time.time()))
+    home.engine.dispose()
+    return found
+
+
+def status_text(found: dict[str, Any]) -> str:
+    """The same in a few lines for a person."""
+    lines = [f"{'!' if one['severity'] == 'problem' else '·'} {one['text']}" for one in found["notices"]]
+    counts = ", ".join(f"{count} {name}" for name, count in found["worklist"]["counts"].items() if count)
+    lines.append(f"studies      {counts or 'none yet'}")
+    for link in found["destinations"]:
+        waiting = link["waiting"] + link["leased"]
+        lines.append(f"{link['name']:<12} {link['state']}, {waiting} waiting, {link['parked']} parked")
+    for device in found["devices"]:
+        if device["chosen"]:
+            lines.append(f"{device['pack']:<12} on {device['device']}, {device['latency_ms']:.1f} ms")
+    free = found["storage"]["free_bytes"] / 1e9
+    lines.append(f"disk         {free:.1f} GB free; SQLite {found['sqlite_version']}")
+    return "\n".join(lines)

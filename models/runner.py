@@ -1,0 +1,124 @@
+"""A pack on a session: grey image in, calibrated findings and a heat map out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hardware.errors import BackendUnavailable
+from hardware.session import Session
+from models.decision import Finding
+from models.errors import CannotTriage
+from models.pack import ModelPack
+from models.preprocessing import FloatImage, to_tensor
+from models.reasons import Reason
+
+LOGITS, MAPS = "logits", "maps"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inference:
+    """One run: ``probabilities (k,)`` float64, ``evidence (k, h, w)`` float32, both calibrated to 0..1."""
+
+    probabilities: NDArray[np.float64]
+    evidence: FloatImage
+    infer_ms: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What a pack says about one image.
+
+    ``heat_map`` has the shape of the image and float32 values in 0..1: how probable the strongest finding
+    would be if the whole image looked as it does there. Outside the square that the network saw it is 0.
+    """
+
+    findings: tuple[Finding, ...]
+    heat_map: FloatImage
+    infer_ms: float
+
+
+class PackRunner:
+    """Reads images with one pack on one device. Not safe for use from two threads at once."""
+
+    def __init__(self, pack: ModelPack, session: Session) -> None:
+        self.pack = pack
+        self._session = session
+
+    @property
+    def device(self) -> str:
+        """What runs the network, for example ``openvino:CPU``."""
+        return self._session.name
+
+    def read(self, pixels: FloatImage) -> Reading:
+        """Read a ``(rows, columns)`` grey image, brighter = denser.
+
+        Raises:
+            CannotTriage: ``unreadable_pixels`` when the image does not become a tensor, ``model_failed`` when
+            the
+                run fails or its outputs are not finite or not of the announced shape.
+        """
+        inference = self.infer(self._tensor(pixels))
+        names = self.pack.manifest.findings
+        findings = tuple(
+            Finding(name, float(value)) for name, value in zip(names, inference.probabilities, strict=True)
+        )
+        strongest = inference.evidence[int(np.argmax(inference.probabilities))]
+        return Reading(findings, _in_frame(strongest, pixels.shape), inference.infer_ms)
+
+    def infer(self, tensor: FloatImage) -> Inference:
+        """Run a ``(1, 1, size, size)`` tensor. Raises CannotTriage (``model_failed``) as :meth:`read`."""
+        started = time.perf_counter()
+        try:
+            outputs = self._session.run(tensor)
+        except BackendUnavailable as error:
+            raise CannotTriage(Reason.model_failed, str(error)) from error
+        infer_ms = (time.perf_counter() - started) * 1000.0
+        logits, maps = self._checked(outputs)
+        return Inference(self._calibrated(logits), self._calibrated(maps).astype(np.float32), infer_ms)
+
+    def _tensor(self, pixels: FloatImage) -> FloatImage:
+        try:
+            with np.errstate(all="ignore"):
+                tensor = to_tensor(pixels, self.pack.manifest.input)
+        except (cv2.error, ValueError) as error:
+            raise CannotTriage(Reason.unreadable_pixels, type(error).__name__) from error
+        if not np.isfinite(tensor).all():
+            raise CannotTriage(Reason.unreadable_pixels, "values too large to normalise")
+        return tensor
+
+    def _checked(self, outputs: dict[str, FloatImage]) -> tuple[FloatImage, FloatImage]:
+        count = len(self.pack.manifest.findings)
+        logits, maps = outputs.get(LOGITS), outputs.get(MAPS)
+        if logits is None or maps is None:
+            raise CannotTriage(Reason.model_failed, f"the network has no output {LOGITS} or {MAPS}")
+        if logits.shape != (1, count) or maps.ndim != 4 or maps.shape[:2] != (1, count):
+            raise CannotTriage(Reason.model_failed, "the outputs do not fit the manifest's findings")
+        if not (np.isfinite(logits).all() and np.isfinite(maps).all()):
+            raise CannotTriage(Reason.model_failed, "the outputs are not finite")
+        return logits[0], maps[0]
+
+    def _calibrated(self, logits: FloatImage) -> NDArray[np.float64]:
+        manifest = self.pack.manifest
+        return sigmoid(logits.astype(np.float64) / manifest.temperature + manifest.bias)
+
+
+def sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The logistic function, without overflow for any finite value."""
+    logistic: NDArray[np.float64] = 0.5 * (1.0 + np.tanh(0.5 * values))
+    return logistic
+
+
+def _in_frame(evidence: FloatImage, shape: tuple[int, ...]) -> FloatImage:
+    """Put the map of the centre square back where the square was cut out of the image."""
+    rows, columns = shape
+    side = min(rows, columns)
+    top, left = (rows - side) // 2, (columns - side) // 2
+    square = cv2.resize(evidence, (side, side), interpolation=cv2.INTER_LINEAR)
+    frame = np.zeros((rows, columns), dtype=np.float32)
+    frame[top : top + side, left : left + side] = np.clip(square, 0.0, 1.0)
+    return frame

@@ -1,0 +1,189 @@
+"""The structured report, read back as an archive or a viewer would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from io import BytesIO
+from typing import Any
+
+import pytest
+from highdicom.sr import ComprehensiveSR
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.uid import ComprehensiveSRStorage, EncapsulatedPDFStorage
+
+from appliance.results.outcome import DISCLAIMER, AmendedAnswer, ImageFinding, StudyOutcome
+from appliance.results.report import build_report, report_uid
+from appliance.results.report_content import finding_code
+from models.decision import Decision, PackIdentity
+from models.reasons import EXPLANATIONS, Reason
+from tests.dicom_factory import chest_radiograph, uid
+
+STUDY = uid("s")
+PACK = PackIdentity("chest-paediatric", "1.2.0", "ab" * 32)
+FULL = PackIdentity("chest-paediatric-full", "2.0.0", "cd" * 32)
+IMAGES = [chest_radiograph(seed=seed, StudyInstanceUID=STUDY, PatientName="Müller^Zoë") for seed in "ab"]
+FINDINGS = (
+    ImageFinding(IMAGES[0].SOPInstanceUID, "pneumonia", 0.912345678),
+    ImageFinding(IMAGES[1].SOPInstanceUID, "pneumonia", 0.25),
+)
+URGENT = StudyOutcome(STUDY, 1, Decision.urgent, 1_773_483_300.0, findings=FINDINGS, pack=PACK, device="openvino:CPU")
+ANSWER = AmendedAnswer(
+    Decision.routine, None, (ImageFinding("", "pneumonia", 0.04),), FULL, "openvino:CPU", 1_773_483_400.0
+)
+
+
+def written(outcome: StudyOutcome, sources: list[Dataset] | None = None) -> Dataset:
+    """The report, read back from its file."""
+    return dcmread(BytesIO(build_report(IMAGES if sources is None else sources, outcome)))
+
+
+def items(dataset: Dataset) -> Iterator[Dataset]:
+    """Every content item of the tree, depth first."""
+    for item in dataset.get("ContentSequence", []):
+        yield item
+        yield from items(item)
+
+
+def texts(dataset: Dataset) -> list[str]:
+    """All text values of the tree."""
+    return [item.TextValue for item in items(dataset) if item.ValueType == "TEXT"]
+
+
+def codes(dataset: Dataset) -> list[str]:
+    """The meanings of all coded values."""
+    return [item.ConceptCodeSequence[0].CodeMeaning for item in items(dataset) if item.ValueType == "CODE"]
+
+
+def test_the_report_belongs_to_the_study_and_its_patient() -> None:
+    """Same study and patient, a series of its own, a TID 1500 root."""
+    report = written(URGENT)
+    assert report.SOPClassUID == ComprehensiveSRStorage and report.Modality == "SR"
+    assert report.StudyInstanceUID == STUDY and report.PatientName == "Müller^Zoë"
+    assert report.PatientID == IMAGES[0].PatientID and report.AccessionNumber == IMAGES[0].AccessionNumber
+    assert report.SeriesInstanceUID != IMAGES[0].SeriesInstanceUID
+    assert report.ContentTemplateSequence[0].TemplateIdentifier == "1500"
+    assert (report.ContentDate, report.ContentTime) == ("20260314", "101500")
+
+
+def test_findings_carry_probability_image_and_algorithm() -> None:
+    """Each finding has its number, its source image and who computed it, with the pack digest."""
+    report = written(URGENT)
+    content = ComprehensiveSR.from_dataset(report).content
+    groups = content.get_image_measurement_groups()
+    assert len(groups) == 3
+    for group, finding in zip(groups[1:], FINDINGS, strict=True):
+        assert group.finding_type == finding_code("pneumonia")
+        assert group.get_measurements()[0].value == pytest.approx(finding.probability, abs=1e-6)
+        assert group.source_images[0].referenced_sop_instance_uid == finding.sop_instance_uid
+    words = texts(report)
+    assert {"chest-paediatric", "1.2.0", f"pack_digest=sha256:{PACK.digest}", "device=openvino:CPU"} <= set(words)
+
+
+def test_the_decision_and_the_disclaimer_can_be_read() -> None:
+    """The words stand in the tree and in the series description."""
+    report = written(URGENT)
+    assert DISCLAIMER == "Research use only, not for diagnosis" and DISCLAIMER in texts(report)
+    assert DISCLAIMER in report.SeriesDescription
+    assert "Urgent" in codes(report) and "Urgent" in texts(report)
+
+
+def test_every_image_read_is_named_as_evidence() -> None:
+    """The evidence sequence lists the images under their series."""
+    evidence = written(URGENT).CurrentRequestedProcedureEvidenceSequence[0]
+    named = {
+        item.ReferencedSOPInstanceUID
+        for series in evidence.ReferencedSeriesSequence
+        for item in series.ReferencedSOPSequence
+    }
+    assert evidence.StudyInstanceUID == STUDY
+    assert named == {image.SOPInstanceUID for image in IMAGES}
+
+
+def test_evidence_keeps_its_sop_class_even_a_private_one() -> None:
+    """An original of a class nobody knows is referenced as what it says it is."""
+    private = chest_radiograph(seed="p", StudyInstanceUID=STUDY, SOPClassUID="1.2.840.10008.5.1.4.1.1.6")
+    evidence = written(URGENT, [private]).CurrentRequestedProcedureEvidenceSequence[0]
+    named = evidence.ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
+    assert named.ReferencedSOPClassUID == "1.2.840.10008.5.1.4.1.1.6"
+
+
+def test_not_triaged_gets_a_report_with_its_reason() -> None:
+    """Without a pack there is no probability, but the reason in code and words."""
+    outcome = StudyOutcome(STUDY, 1, Decision.not_triaged, 0.0, reason=Reason.age_unknown, detail="no dates")
+    report = written(outcome)
+    assert "Not triaged" in codes(report) and "Age unknown" in codes(report)
+    assert any(EXPLANATIONS[Reason.age_unknown] in words and "no dates" in words for words in texts(report))
+    assert not [item for item in items(report) if item.ValueType == "NUM"]
+
+
+def test_a_study_without_images_gets_a_report() -> None:
+    """Documents are evidence, but nothing claims to be an image that was read."""
+    document = chest_radiograph(seed="d", SOPClassUID=EncapsulatedPDFStorage, StudyInstanceUID=STUDY)
+    outcome = StudyOutcome(STUDY, 1, Decision.not_triaged, 0.0, reason=Reason.no_images)
+    report = written(outcome, [document])
+    assert not [item for item in items(report) if item.ValueType == "IMAGE"]
+    assert report.CurrentRequestedProcedureEvidenceSequence
+
+
+def test_a_repetition_is_the_same_file_and_a_revision_is_not() -> None:
+    """Bytes and UIDs follow from the outcome alone."""
+    again = [chest_radiograph(seed=seed, StudyInstanceUID=STUDY, PatientName="Müller^Zoë") for seed in "ab"]
+    assert build_report(IMAGES, URGENT) == build_report(again, URGENT)
+    later = written(replace(URGENT, revision=2))
+    first = written(URGENT)
+    assert later.SOPInstanceUID != first.SOPInstanceUID == report_uid(URGENT)
+    assert later.SeriesInstanceUID == first.SeriesInstanceUID
+    assert later.InstanceNumber != first.InstanceNumber
+
+
+def test_an_answer_amends_the_report() -> None:
+    """The new document holds both decisions, names the full model and its predecessor."""
+    amended = written(replace(URGENT, answer=ANSWER))
+    assert {"Urgent", "Routine"} <= set(codes(amended))
+    assert f"pack_digest=sha256:{FULL.digest}" in texts(amended)
+    earlier = amended.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
+    assert earlier.ReferencedSOPInstanceUID == report_uid(URGENT) != amended.SOPInstanceUID
+    assert written(URGENT).get("PredecessorDocumentsSequence") is None
+
+
+def test_a_sparse_study_gets_a_report() -> None:
+    """Missing patient and study elements are empty, not an error."""
+    absent = (
+        "PatientName",
+        "PatientID",
+        "PatientBirthDate",
+        "StudyDate",
+        "AccessionNumber",
+        "SpecificCharacterSet",
+    )
+    missing: dict[str, Any] = dict.fromkeys(absent)
+    sparse = chest_radiograph(seed="a", StudyInstanceUID=STUDY, **missing)
+    assert written(URGENT, [sparse]).PatientID == ""
+
+
+def test_without_any_reference_there_is_no_report() -> None:
+    """A source without UIDs cannot be evidence."""
+    with pytest.raises(ValueError, match="at least one instance"):
+        build_report([chest_radiograph(SeriesInstanceUID=None)], URGENT)
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme", "value"),
+    [
+        ("pneumonia", "SCT", "233604007"),
+        ("Pleural Effusion", "SCT", "60046008"),
+        ("opacity", "99SCANSIDE", "OPACITY"),
+    ],
+)
+def test_finding_codes(name: str, scheme: str, value: str) -> None:
+    """Known findings have SNOMED codes, others a code of ours."""
+    code = finding_code(name)
+    assert (code.scheme_designator, code.value) == (scheme, value)
+
+
+def test_a_long_finding_name_fits_a_code_value() -> None:
+    """Sixteen characters are the limit of Code Value, and different names stay different."""
+    one, two = finding_code("a very long finding name, left"), finding_code("a very long finding name, right")
+    assert len(one.value) <= 16 and one.value != two.value

@@ -1,0 +1,57 @@
+"""The golden set catches a backend that answers wrongly."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hardware.errors import BackendUnavailable
+from hardware.onnxruntime_session import open_onnxruntime
+from models.errors import PackRejected
+from models.golden import check_golden, load_golden
+from models.pack import load_pack
+from models.runner import PackRunner
+from tests.tiny_pack import GAIN, change_manifest, tiny_network, write_tiny_pack
+
+
+def _npz(**arrays: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def test_a_right_backend_agrees(tiny_runner: PackRunner) -> None:
+    """The difference is rounding."""
+    assert check_golden(tiny_runner, load_golden(tiny_runner.pack)) < 1e-4
+
+
+def test_a_wrong_backend_is_unavailable(tmp_path: Path) -> None:
+    """A network with half the gain runs without complaint, and only the golden set tells."""
+    pack = load_pack(write_tiny_pack(tmp_path / "pack"))
+    wrong = tmp_path / "wrong.onnx"
+    wrong.write_bytes(tiny_network(GAIN / 2))
+    runner = PackRunner(pack, open_onnxruntime(wrong))
+    with pytest.raises(BackendUnavailable, match="differs from the golden set"):
+        check_golden(runner, load_golden(pack))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"not a zip",
+        b"PK\x03\x04 torn",
+        _npz(image=np.zeros((1, 1, 64, 64), np.float32)),
+        _npz(image=np.zeros((0, 1, 64, 64), np.float32), probability=np.zeros((0, 1), np.float32)),
+        _npz(image=np.zeros((1, 1, 32, 32), np.float32), probability=np.zeros((1, 1), np.float32)),
+        _npz(image=np.zeros((1, 1, 64, 64), np.float32), probability=np.zeros((1, 2), np.float32)),
+    ],
+)
+def test_an_unusable_golden_set_rejects_the_pack(tmp_path: Path, content: bytes) -> None:
+    """Unreadable, empty, or made for another input."""
+    write_tiny_pack(tmp_path)
+    (tmp_path / "golden.npz").write_bytes(content)
+    with pytest.raises(PackRejected, match="golden set"):
+        load_golden(load_pack(change_manifest(tmp_path)))
