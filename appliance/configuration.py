@@ -51,8 +51,9 @@ def _explain_one(location: tuple[int | str, ...], value: object, kind: str, mess
         return f"{key}: there is no such key; see docs/reference/configuration.md for all of them"
     if kind == "missing":
         return f"{key}: is missing; add it"
-    shown = "" if isinstance(value, dict | BaseModel) else f" = {value!r}"
-    return f"{key}{shown}: {message}; correct it or remove the line for the default"
+    shown = "" if isinstance(value, dict | list | tuple | BaseModel) else f" = {value!r}"
+    reason = message.removeprefix("Value error, ")
+    return f"{key}{shown}: {reason}; correct it or remove the line for the default"
 
 
 def secret(file: Path | None, variable: str) -> str | None:

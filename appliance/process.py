@@ -29,7 +29,7 @@ from store_forward.database import writing
 
 log = structlog.get_logger()
 BEAT_S: Final = 5.0
-_SWEEP_S: Final = 3600.0
+_SWEEP_S: Final = 60.0
 
 Work = Callable[[Settings, Home, threading.Event], None]
 
@@ -60,19 +60,23 @@ def _beat(engine: Engine, name: str, stop: threading.Event) -> None:
 
 
 def _receive(settings: Settings, home: Home, stop: threading.Event) -> None:
-    home.spool.sweep_incoming(time.time() - _SWEEP_S)
+    # A line that breaks, or a disk that fills, leaves part of an instance: nobody writes to it after these times.
+    abandoned_s = max(settings.dicom.association_timeout_s, settings.limits.triage_timeout_s) + _SWEEP_S
+    home.spool.sweep_incoming(time.time() - abandoned_s)
     admission = Admission(home.engine, home.spool, settings.limits, settings.dicom)
     admission.resume(time.time())
     receiver = Receiver(settings.dicom, admission, home.spool.root / "incoming")
     port = receiver.start()
     log.info("receiver.listening", ae_title=settings.dicom.ae_title, port=port)
-    folder = settings.watched_folder.path
+    folder, failed = settings.watched_folder.path, threading.Event()
     if folder is not None:
         watched = WatchedFolder(folder, settings.watched_folder.settle_s, admission, home.spool)
-        threading.Thread(target=watched.watch, args=(stop,), daemon=True).start()
+        threading.Thread(target=_run_lane, args=(watched.watch, stop, failed), daemon=True).start()
     while not stop.wait(_SWEEP_S):
-        home.spool.sweep_incoming(time.time() - _SWEEP_S)
+        home.spool.sweep_incoming(time.time() - abandoned_s)
     receiver.stop()
+    if failed.is_set():
+        raise SystemExit(1)
 
 
 def _triage(settings: Settings, home: Home, stop: threading.Event) -> None:
@@ -102,7 +106,7 @@ def _uplink(settings: Settings, home: Home, stop: threading.Event) -> None:
 
 
 def _run_lane(run: Callable[[threading.Event], None], stop: threading.Event, failed: threading.Event) -> None:
-    """A lane that breaks ends the process, so that the supervisor starts it anew; silence would be worse."""
+    """A lane or folder watch that breaks ends the process, so that the supervisor starts it anew, not in silence."""
     try:
         run(stop)
     except BaseException:

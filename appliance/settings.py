@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 AETitle = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16)]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -109,16 +109,17 @@ class Cloud(Section):
     answer_wait_s: float = Field(default=10.0, ge=0, le=60, description="long poll for answers, s")
     backoff_cap_s: float = Field(default=300.0, ge=1, le=86400, description="longest pause between tries, s")
 
-    @model_validator(mode="after")
-    def _no_plain_http_over_a_network(self) -> Cloud:
-        if self.url is None:
-            return self
-        parts = urlsplit(self.url)
+    @field_validator("url")
+    @classmethod
+    def _no_plain_http_over_a_network(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("url must look like https://host:port")
+            raise ValueError("must look like https://host:port")
         if parts.scheme == "http" and not is_loopback(parts.hostname):
             raise ValueError("plain http is for the loopback address only; use https")
-        return self
+        return url
 
 
 class Pacs(Section):
@@ -153,9 +154,10 @@ class CloudEndpoint(Section):
     @model_validator(mode="after")
     def _tls_unless_loopback(self) -> CloudEndpoint:
         if (self.certificate is None) != (self.private_key is None):
-            raise ValueError("certificate and private_key go together")
+            missing = "certificate" if self.certificate is None else "private_key"
+            raise ValueError(f"certificate and private_key go together; {missing} is missing")
         if self.certificate is None and not is_loopback(self.host):
-            raise ValueError("listening beyond loopback needs certificate and private_key")
+            raise ValueError(f"host = {self.host!r} is beyond loopback and needs certificate and private_key")
         return self
 
 
@@ -172,9 +174,10 @@ class Settings(Section):
     page: Page = Page()
     cloud_endpoint: CloudEndpoint = CloudEndpoint()
 
-    @model_validator(mode="after")
-    def _distinct_destinations(self) -> Settings:
-        names = [pacs.name for pacs in self.pacs]
-        if len(set(names)) != len(names) or "cloud" in names:
-            raise ValueError("every [[pacs]] needs a name of its own, and none may be called 'cloud'")
-        return self
+    @field_validator("pacs")
+    @classmethod
+    def _distinct_destinations(cls, pacs: tuple[Pacs, ...]) -> tuple[Pacs, ...]:
+        names = ["cloud", *(peer.name for peer in pacs)]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"name = {twice[0]!r} is taken; every [[pacs]] needs a name of its own, not 'cloud'")
+        return pacs

@@ -33,6 +33,7 @@ log = structlog.get_logger()
 CLOUD = "cloud"
 _LEASE_S = 600.0
 _PAUSE_S = 0.2
+_STOPPED = "stopped"
 
 
 class Carrier(Protocol):
@@ -131,7 +132,8 @@ class Lane:
                 error.retry_after_s,
                 self._cap_s,
             )
-            outbox.record_contact(connection, self.name, self._kind, _contact_after(error.cause), error.cause, now)
+            if error.cause != _STOPPED:  # our own end says nothing about the peer
+                outbox.record_contact(connection, self.name, self._kind, _contact_after(error.cause), error.cause, now)
             log.info("delivery.deferred", delivery=delivery.id, cause=error.cause, again_in_s=round(pause_s, 1))
 
         return write
@@ -196,10 +198,9 @@ class AnswerLane:
         return True
 
     def run(self, stop: threading.Event) -> None:
-        """Poll until told to stop; every 2 s while the link is down."""
+        """Poll until told to stop; every 2 s while the link is down, and never without a pause between two polls."""
         while not stop.is_set():
-            if not self.step():
-                stop.wait(2.0)
+            stop.wait(_PAUSE_S if self.step() else 2.0)
 
 
 def build_lanes(

@@ -52,9 +52,7 @@ def cpu_model(cpuinfo: Path = _CPUINFO) -> str:
         lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return platform.machine()
-    pairs = [
-        (key.strip().lower(), value.strip()) for key, _, value in (line.partition(":") for line in lines)
-    ]
+    pairs = [(key.strip().lower(), value.strip()) for key, _, value in (line.partition(":") for line in lines)]
     for wanted in _MODEL_KEYS:
         for key, value in pairs:
             if key == wanted and value and not value.isdigit():

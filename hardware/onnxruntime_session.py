@@ -29,10 +29,7 @@ class _ONNXRuntimeSession:
             found = self._session.run(self._outputs, {self._input: image})
         except self._failures as error:
             raise BackendUnavailable(f"{self.name} did not finish a run: {_first_line(error)}") from error
-        return {
-            name: np.asarray(value, dtype=np.float32)
-            for name, value in zip(self._outputs, found, strict=True)
-        }
+        return {name: np.asarray(value, dtype=np.float32) for name, value in zip(self._outputs, found, strict=True)}
 
 
 def open_onnxruntime(network: Path, threads: int | None = None) -> Session:

@@ -51,9 +51,7 @@ def open_openvino(network: Path, device: str = "CPU", threads: int | None = None
         _fix_batch(model)
         return _OpenVINOSession(core.compile_model(model, device, options), device)
     except (RuntimeError, ValueError, TypeError) as error:
-        raise BackendUnavailable(
-            f"openvino:{device} cannot load {network.name}: {_first_line(error)}"
-        ) from error
+        raise BackendUnavailable(f"openvino:{device} cannot load {network.name}: {_first_line(error)}") from error
 
 
 def openvino_devices() -> list[str]:

@@ -64,9 +64,7 @@ def open_runner(
     return opened
 
 
-def _fastest(
-    pack: ModelPack, found: Sequence[Candidate], golden: GoldenSet, threads: int | None
-) -> OpenedPack:
+def _fastest(pack: ModelPack, found: Sequence[Candidate], golden: GoldenSet, threads: int | None) -> OpenedPack:
     runners: dict[Candidate, PackRunner] = {}
     measurements: list[Measurement] = []
     fell_back: list[str] = []
@@ -114,8 +112,7 @@ def _recall(cache: Path | None, key: str) -> _Remembered | None:
         return None
     try:
         measurements = [
-            Measurement(**{**one, "candidate": Candidate(**one["candidate"])})
-            for one in entry["measurements"]
+            Measurement(**{**one, "candidate": Candidate(**one["candidate"])}) for one in entry["measurements"]
         ]
         return _Remembered(str(entry["chosen"]), measurements, [str(one) for one in entry["fell_back"]])
     except (KeyError, TypeError):

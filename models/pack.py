@@ -53,15 +53,11 @@ def load_pack(folder: Path) -> ModelPack:
     try:
         manifest = Manifest.model_validate_json(content)
     except ValidationError as error:
-        raise PackRejected(
-            folder.name, _first_problem(error), "Correct the manifest or install another pack"
-        ) from None
+        raise PackRejected(folder.name, _first_problem(error), "Correct the manifest or install another pack") from None
     _check_names(folder, manifest)
     for name, digest in manifest.files.items():
         if _sha256(folder / name) != digest:
-            raise PackRejected(
-                folder.name, f"{name} is not the file the manifest names (SHA-256)", _COPY_AGAIN
-            )
+            raise PackRejected(folder.name, f"{name} is not the file the manifest names (SHA-256)", _COPY_AGAIN)
     return ModelPack(folder, manifest, hashlib.sha256(content).hexdigest())
 
 
@@ -72,24 +68,18 @@ def _manifest_bytes(folder: Path) -> bytes:
             raise PackRejected(folder.name, f"{MANIFEST} is over {_MAX_MANIFEST_BYTES} bytes", _COPY_AGAIN)
         return path.read_bytes()
     except OSError as error:
-        raise PackRejected(
-            folder.name, f"{MANIFEST} cannot be read ({error.strerror})", _COPY_AGAIN
-        ) from None
+        raise PackRejected(folder.name, f"{MANIFEST} cannot be read ({error.strerror})", _COPY_AGAIN) from None
 
 
 def _check_names(folder: Path, manifest: Manifest) -> None:
     try:
         present = {entry.name for entry in folder.iterdir()} - {MANIFEST}
     except OSError as error:
-        raise PackRejected(
-            folder.name, f"the folder cannot be listed ({error.strerror})", _COPY_AGAIN
-        ) from None
+        raise PackRejected(folder.name, f"the folder cannot be listed ({error.strerror})", _COPY_AGAIN) from None
     if missing := sorted(manifest.files.keys() - present):
         raise PackRejected(folder.name, f"{', '.join(missing)} is missing", _COPY_AGAIN)
     if unknown := sorted(present - manifest.files.keys()):
-        raise PackRejected(
-            folder.name, f"{', '.join(unknown)} is not in the manifest", "Remove what does not belong"
-        )
+        raise PackRejected(folder.name, f"{', '.join(unknown)} is not in the manifest", "Remove what does not belong")
 
 
 def _sha256(path: Path) -> str:
@@ -97,9 +87,7 @@ def _sha256(path: Path) -> str:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise PackRejected(
-            path.parent.name, f"{path.name} cannot be read ({error.strerror})", _COPY_AGAIN
-        ) from None
+        raise PackRejected(path.parent.name, f"{path.name} cannot be read ({error.strerror})", _COPY_AGAIN) from None
 
 
 def _first_problem(error: ValidationError) -> str:

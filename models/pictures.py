@@ -47,9 +47,7 @@ def attributes_of(text: str) -> dict[str, str]:
     return attributes
 
 
-def dataset_from_picture(
-    path: Path, attributes: dict[str, str], limits: PixelLimits = DEFAULT_LIMITS
-) -> Dataset:
+def dataset_from_picture(path: Path, attributes: dict[str, str], limits: PixelLimits = DEFAULT_LIMITS) -> Dataset:
     """Read a PNG or JPEG as a MONOCHROME2 data set, 8 or 16 bit, with UIDs that follow from the file's bytes.
 
     Colour becomes luminance. The picture is taken as it would be shown: brighter = denser.
@@ -81,9 +79,7 @@ def _content(path: Path) -> bytes:
         raise CannotTriage(Reason.unreadable_pixels, f"the file cannot be read ({error.strerror})") from None
 
 
-def _decoded(
-    content: bytes, limits: PixelLimits
-) -> np.ndarray[tuple[int, ...], np.dtype[np.uint16 | np.uint8]]:
+def _decoded(content: bytes, limits: PixelLimits) -> np.ndarray[tuple[int, ...], np.dtype[np.uint16 | np.uint8]]:
     size = _size(content)
     if size is None:
         raise CannotTriage(Reason.not_an_image, "neither a PNG nor a JPEG")
@@ -119,16 +115,12 @@ def _set(dataset: Dataset, keyword: str, value: str) -> None:
         raise ValueError(f"{value!r} does not fit {keyword}") from None
 
 
-def _set_pixels(
-    dataset: Dataset, pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint16 | np.uint8]]
-) -> None:
+def _set_pixels(dataset: Dataset, pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint16 | np.uint8]]) -> None:
     dataset.Rows, dataset.Columns = pixels.shape
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.BitsAllocated = dataset.BitsStored = pixels.dtype.itemsize * 8
     dataset.HighBit, dataset.PixelRepresentation = dataset.BitsStored - 1, 0
     native = pixels.astype(pixels.dtype.newbyteorder("<")).tobytes()
-    dataset.add_new(
-        "PixelData", "OW" if pixels.dtype.itemsize > 1 else "OB", native + b"\0" * (len(native) % 2)
-    )
+    dataset.add_new("PixelData", "OW" if pixels.dtype.itemsize > 1 else "OB", native + b"\0" * (len(native) % 2))
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian

@@ -210,9 +210,7 @@ def _known_to_pydicom(syntax: UID) -> bool:
 def _check_frame(frame: bytes, facts: ImageFacts) -> None:
     stated = stated_size(frame)
     if stated is not None and stated != (facts.rows, facts.columns, facts.samples_per_pixel):
-        raise CannotTriage(
-            Reason.unreadable_pixels, "the compressed frame has another size than the header says"
-        )
+        raise CannotTriage(Reason.unreadable_pixels, "the compressed frame has another size than the header says")
 
 
 def _signed(decoded: NDArray[Any], dataset: Dataset) -> NDArray[Any]:

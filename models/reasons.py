@@ -64,9 +64,7 @@ EXPLANATIONS: dict[Reason, str] = {
     Reason.wrong_body_part: (
         "no installed pack reads this body part; correct Body Part Examined if wrong, else read as usual"
     ),
-    Reason.wrong_view: (
-        "no installed pack reads this view; correct View Position if it is wrong, else read as usual"
-    ),
+    Reason.wrong_view: ("no installed pack reads this view; correct View Position if it is wrong, else read as usual"),
     Reason.age_unknown: "the pack needs the patient's age and the header has none; enter it at the scanner",
     Reason.age_out_of_range: "the patient's age is not what the pack was made for; have it read as usual",
     Reason.too_small: "the image has fewer pixels than the pack needs; send the original, not a reduced copy",
@@ -80,7 +78,5 @@ EXPLANATIONS: dict[Reason, str] = {
     Reason.partly_covered: (
         "part of the study could not be read, so nothing can be said of the whole; have it read as usual"
     ),
-    Reason.worker_gave_up: (
-        "reading failed three times and was given up; have it read as usual and look at the log"
-    ),
+    Reason.worker_gave_up: ("reading failed three times and was given up; have it read as usual and look at the log"),
 }

@@ -34,9 +34,7 @@ class Registry:
         try:
             pack = load_pack(folder)
             if pack.manifest.name in self._packs:
-                raise PackRejected(
-                    folder.name, f"the name {pack.manifest.name} is taken", "Remove one of the two"
-                )
+                raise PackRejected(folder.name, f"the name {pack.manifest.name} is taken", "Remove one of the two")
         except PackRejected as rejection:
             self.rejected.append(rejection)
         else:

@@ -53,9 +53,7 @@ def open_database(path: Path) -> Engine:
     """
     check_sqlite(sqlite_version())
     make_folder(path.parent)
-    engine = create_engine(
-        URL.create("sqlite", database=str(path)), module=sqlite, pool_size=8, max_overflow=24
-    )
+    engine = create_engine(URL.create("sqlite", database=str(path)), module=sqlite, pool_size=8, max_overflow=24)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     try:

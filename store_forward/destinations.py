@@ -72,9 +72,7 @@ def contact_of(conn: Connection, name: str) -> Contact:
 
 def read_cursor(conn: Connection, name: str) -> int:
     """The number of the last answer taken over from ``name``; 0 before the first."""
-    found = conn.execute(
-        select(destinations.c.cursor).where(destinations.c.name == name)
-    ).scalar_one_or_none()
+    found = conn.execute(select(destinations.c.cursor).where(destinations.c.name == name)).scalar_one_or_none()
     return int(found or 0)
 
 

@@ -106,8 +106,7 @@ class Answers(_Message):
 def encode_metadata(metadata: UploadMetadata) -> str:
     """The value of ``Upload-Metadata``: comma-separated ``key base64(value)`` (tus 1.0, Creation)."""
     return ",".join(
-        f"{key} {base64.b64encode(str(value).encode()).decode()}"
-        for key, value in metadata.model_dump().items()
+        f"{key} {base64.b64encode(str(value).encode()).decode()}" for key, value in metadata.model_dump().items()
     )
 
 

@@ -11,10 +11,10 @@ import os
 import re
 import secrets
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
-from store_forward.durable import make_folder, open_new, publish
+from store_forward.durable import make_folder, open_new, publish, sync_file, sync_folder
 from store_forward.errors import SpoolFull
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -29,7 +29,7 @@ class StoredObject:
     path: Path
 
 
-def file_digest(file: BinaryIO) -> str:
+def file_digest(file: BufferedReader) -> str:
     """SHA-256 of the rest of an open file, in lower-case hexadecimal."""
     return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -112,6 +112,18 @@ class Spool:
                 return file_digest(file) == digest
         except FileNotFoundError:
             return False
+
+    def secure(self, digest: str) -> StoredObject | None:
+        """Make sure of an object that was found but never accounted for; None when it is missing or damaged.
+
+        Whoever kept it may have died before its name was durable. Raises ValueError, OSError.
+        """
+        path = self.path(digest)
+        if not path.exists() or not self.verify(digest):
+            return None
+        sync_file(path)
+        sync_folder(path.parent)
+        return StoredObject(digest, path.stat().st_size, path)
 
     def sweep_incoming(self, older_than: float | None = None) -> int:
         """Remove unfinished files last written before ``older_than`` (epoch seconds) and return how many.

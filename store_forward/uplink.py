@@ -8,8 +8,10 @@ means *later*.
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BufferedReader
+from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 import httpx2
 from pydantic import ValidationError
@@ -24,7 +26,7 @@ LARGEST_ANSWERS_BYTES: Final = 16 * 1024 * 1024
 
 
 class CloudLink:
-    """A connection to one cloud endpoint for one box. Not for use by two threads at once."""
+    """A connection to one cloud endpoint for one box. Several threads may use one."""
 
     def __init__(
         self,
@@ -62,9 +64,7 @@ class CloudLink:
         between two cuts. Raises DeliveryDeferred, and DeliveryRefused when the endpoint will not have this
         payload or the spooled file is missing or damaged.
         """
-        metadata = UploadMetadata(
-            sha256=digest, content_type=content_type, box=self._box_id, priority=priority
-        )
+        metadata = UploadMetadata(sha256=digest, content_type=content_type, box=self._box_id, priority=priority)
         try:
             with path.open("rb") as file:
                 return _Upload(self._exchange, metadata, file, size_bytes, self._chunk_bytes).run(stop)
@@ -85,11 +85,9 @@ class CloudLink:
         try:
             answers = Answers.model_validate_json(reply.body).answers
         except ValidationError as error:
-            raise DeliveryDeferred(
-                "cloud_answer_unreadable", f"{error.error_count()} errors in answers"
-            ) from None
+            raise DeliveryDeferred("cloud_answer_unreadable", f"{error.error_count()} errors in answers") from None
         numbers = [after, *(answer.seq for answer in answers)]
-        if any(later <= earlier for earlier, later in zip(numbers, numbers[1:], strict=False)):
+        if any(later <= earlier for earlier, later in pairwise(numbers)):
             raise DeliveryDeferred("cloud_answer_unreadable", "answers are not numbered upward")
         return answers
 
@@ -98,7 +96,7 @@ class _Upload:
     """One file on its way; ``offset`` is how much of it the cloud says it has, bytes."""
 
     def __init__(
-        self, exchange: Exchange, metadata: UploadMetadata, file: BinaryIO, size_bytes: int, chunk_bytes: int
+        self, exchange: Exchange, metadata: UploadMetadata, file: BufferedReader, size_bytes: int, chunk_bytes: int
     ) -> None:
         self._exchange = exchange
         self._metadata = metadata

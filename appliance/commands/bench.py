@@ -21,8 +21,6 @@ from pydicom.uid import generate_uid
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from store_forward.cloud.serve import run_endpoint
-from store_forward.cloud.settings import CloudSettings
 
 from appliance.demo.scanner import send_all
 from appliance.demo.stage import free_port, listening
@@ -35,6 +33,8 @@ from models.golden import load_golden
 from models.pack import ModelPack
 from models.registry import SHIPPED, Registry
 from models.unquantised import unquantised
+from store_forward.cloud.serve import run_endpoint
+from store_forward.cloud.settings import CloudSettings
 from store_forward.spool import Spool
 from store_forward.uplink import CloudLink
 

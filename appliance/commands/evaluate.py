@@ -88,9 +88,11 @@ def _find(name: str, settings: Settings) -> ModelPack:
 def _rows(labels: Path) -> list[tuple[str, str]]:
     try:
         with labels.open(newline="", encoding="utf-8") as lines:
-            rows = list(csv.DictReader(lines))
-        return [(row["file"], row["label"]) for row in rows]
-    except OSError as error:
-        raise ConfigurationInvalid(str(labels), (f"cannot be read: {error.strerror}",)) from None
+            rows = [(row["file"], row["label"]) for row in csv.DictReader(lines)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigurationInvalid(str(labels), (f"cannot be read as CSV: {error}",)) from None
     except KeyError as missing:
         raise ConfigurationInvalid(str(labels), (f"needs the columns file,label; {missing} is missing",)) from None
+    if not rows or any(file is None or label is None for file, label in rows):
+        raise ConfigurationInvalid(str(labels), ("every line needs a file and a label, and one line is needed",))
+    return rows

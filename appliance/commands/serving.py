@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from pathlib import Path
 
 import structlog
-from store_forward.cloud.serve import run_analysis, run_endpoint
-from store_forward.cloud.settings import CloudSettings
 
 from appliance.configuration import secret
 from appliance.errors import ConfigurationInvalid
@@ -17,6 +16,8 @@ from appliance.privacy.package import site_key
 from appliance.process import PROCESSES, run_process
 from appliance.settings import Settings
 from appliance.supervisor import Supervisor, stop_event
+from store_forward.cloud.serve import run_analysis, run_endpoint
+from store_forward.cloud.settings import CloudSettings
 
 _CLOUD_PROCESSES = ("cloud-endpoint", "cloud-analysis")
 
@@ -74,6 +75,8 @@ def cloud_settings(settings: Settings) -> CloudSettings:
     if token is None:
         repair = f"set the environment variable {own.token_variable} or cloud_endpoint.token_file"
         raise ConfigurationInvalid("cloud endpoint", (f"there is no token for boxes to show; {repair}",))
+    if len(token) < 16:
+        raise ConfigurationInvalid("cloud endpoint", ("its token is shorter than 16 characters; make a longer one",))
     return CloudSettings(
         home=settings.home / "cloud",
         host=own.host,
@@ -94,6 +97,9 @@ def _commands(names: tuple[str, ...], config: Path | None) -> dict[str, list[str
 def _log_to_stderr() -> None:
     """One JSON object per line on standard error; never anything of a patient's."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    # pydicom's remarks quote the value they are about, which may name a patient.
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
+    warnings.filterwarnings("ignore", module="pydicom")
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -44,6 +44,8 @@ def read_one(triage: Triage, path: Path, header: dict[str, str] | None) -> Image
             return triage.image(dataset_from_picture(path, header))
         except CannotTriage as cannot:
             return ImageResult("", Decision.not_triaged, cannot.reason, cannot.detail)
+        except ValueError as error:
+            raise ConfigurationInvalid("--as", (f"{error}; correct that value",)) from None
     return triage.image(path)
 
 

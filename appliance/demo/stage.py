@@ -21,7 +21,7 @@ from appliance.demo.archive import Archive
 from appliance.demo.link import Link
 from appliance.home import open_home
 from appliance.results.pacs import PacsLink
-from appliance.schema import instances, processes, studies
+from appliance.schema import instances, studies
 from appliance.settings import Settings
 from store_forward.database import reading
 from store_forward.errors import DeliveryDeferred
@@ -111,10 +111,9 @@ ae_title = "{self.archive.ae_title}"
         """The box's database."""
         return self.home.engine
 
-    def pids(self) -> dict[str, int]:
-        """Process identifiers of the box's processes as they last reported themselves."""
-        with reading(self.engine) as connection:
-            return {row.name: row.pid for row in connection.execute(select(processes.c.name, processes.c.pid))}
+    def programs(self) -> list[subprocess.Popen[bytes]]:
+        """The two supervisors, ``scanside serve`` and ``scanside cloud``."""
+        return list(self._programs.values())
 
     def send(self, path: Path) -> bool:
         """One C-STORE over an association of its own; True only for status 0x0000."""

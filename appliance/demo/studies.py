@@ -36,7 +36,9 @@ class DemoImage:
 
 
 #: (disease, seed) of the chests, so picked that clear, ill and uncertain ones are among them.
-CHESTS: tuple[tuple[float, int], ...] = ()
+CHESTS: tuple[tuple[float, int], ...] = (
+    (-1.5, 7), (-1.5, 9), (-1.0, 6), (-0.5, 13), (-1.5, 8), (-1.0, 0), (-2.0, 8), (1.0, 1), (1.0, 3), (0.5, 2), (-0.5, 1), (-1.5, 3),
+)  # fmt: skip
 
 
 def synthetic_studies(folder: Path) -> Iterator[DemoImage]:

@@ -69,16 +69,23 @@ class Admission:
         if size_bytes > self._limits.max_instance_bytes:
             temporary.unlink()
             raise InstanceTooLarge(f"instance of {size_bytes} bytes is over max_instance_bytes")
-        try:
-            kept = self._spool.keep(temporary)
-        except SpoolFull as full:
-            raise OutOfResources(str(full)) from full
-        except OSError as error:
-            raise OutOfResources(f"the spool cannot be written: {error.strerror}") from error
+        kept = self._keep(temporary)
         try:
             return self._file(kept, source, now, announced)
         except DBAPIError as error:
             raise OutOfResources(f"the database cannot commit ({type(error.orig).__name__})") from error
+
+    def _keep(self, temporary: Path) -> StoredObject:
+        """Into the spool, unless that would go below the floor; what cannot be kept must not fill the disk either."""
+        try:
+            self._spool.require_room()
+            return self._spool.keep(temporary)
+        except SpoolFull as full:
+            raise OutOfResources(f"disk nearly full, send again later: {full}") from full
+        except OSError as error:
+            raise OutOfResources(f"the spool cannot be written: {error.strerror}") from error
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def _file(
         self, kept: StoredObject, source: str, now: float, announced: tuple[str, str] | None

@@ -14,6 +14,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_partial
 
 from appliance.errors import CannotUnderstand
+from models.tolerant_reading import DAMAGED, UNREADABLE
 
 _LAST_TAG = 0x00200010  # StudyID: everything a study row needs stands at or before it
 _UID_CHARACTERS = frozenset("0123456789.")
@@ -66,17 +67,15 @@ def _parse(stream: BinaryIO) -> tuple[Dataset, str]:
         dataset = read_partial(stream, stop_when=lambda tag, _vr, _length: int(tag) > _LAST_TAG)
     except InvalidDicomError:
         raise CannotUnderstand("not a DICOM file: the DICM prefix is missing") from None
-    except (EOFError, OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+    except DAMAGED as error:
         raise CannotUnderstand(f"header cannot be read ({type(error).__name__}); send it again") from None
-    except (NotImplementedError, RecursionError, MemoryError, OverflowError) as error:
-        raise CannotUnderstand(f"header is not plausible ({type(error).__name__})") from None
     return dataset, str(dataset.file_meta.get("TransferSyntaxUID", ""))
 
 
 def _text(dataset: Dataset, keyword: str, longest: int) -> str:
     try:
         value = dataset.get(keyword)
-    except (ValueError, TypeError, KeyError, AttributeError, NotImplementedError, UnicodeError):
+    except UNREADABLE:
         return ""  # a value no one can read is as good as absent; the file itself is kept as it came
     text = "" if value is None else str(value)
     return "".join(c for c in text if c.isprintable()).strip()[:longest]

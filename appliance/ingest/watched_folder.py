@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import threading
 import time
@@ -11,10 +12,12 @@ import structlog
 
 from appliance.errors import OutOfResources, ReceiveError
 from appliance.ingest.admit import Admission
+from store_forward.errors import SpoolFull
 from store_forward.spool import Spool
 
 log = structlog.get_logger()
 SOURCE = "FOLDER"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class WatchedFolder:
@@ -31,7 +34,10 @@ class WatchedFolder:
         self._seen: dict[Path, tuple[int, int, float]] = {}
 
     def scan(self, now: float) -> int:
-        """One look; returns how many files were taken in. Files that had to wait for disk room stay."""
+        """One look; returns how many files were taken in.
+
+        Files that had to wait for disk room stay, and so does a file that cannot be read or removed.
+        """
         taken, studies = 0, set()
         for path in self._settled_files(now):
             try:
@@ -39,6 +45,9 @@ class WatchedFolder:
             except OutOfResources as full:
                 log.warning("folder.waiting", cause=full.comment)
                 break
+            except OSError as error:
+                log.warning("folder.file_stays", cause=error.strerror)
+                continue
             taken += 1
             if study:
                 studies.add(study)
@@ -64,12 +73,7 @@ class WatchedFolder:
         return settled
 
     def _take(self, path: Path, now: float) -> str | None:
-        temporary = self._spool.temporary()
-        try:
-            shutil.copyfile(path, temporary)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise OutOfResources(f"a file of the watched folder cannot be copied: {error.strerror}") from error
+        temporary = self._copy(path)
         try:
             _, study = self._admission.admit(temporary, SOURCE, now)
         except OutOfResources:
@@ -77,8 +81,22 @@ class WatchedFolder:
         except ReceiveError as refused:
             log.warning("file.set_aside", reason=refused.reason)
             study = None
-        path.unlink()
+        path.unlink(missing_ok=True)
         return study
+
+    def _copy(self, path: Path) -> Path:
+        try:
+            temporary = self._spool.temporary(path.stat().st_size)
+        except SpoolFull as full:
+            raise OutOfResources(str(full)) from full
+        try:
+            shutil.copyfile(path, temporary)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            if error.errno not in _NO_ROOM:
+                raise
+            raise OutOfResources(f"a file of the watched folder cannot be copied: {error.strerror}") from error
+        return temporary
 
     def watch(self, stop: threading.Event, pause_s: float = 0.5) -> None:
         """Scan until told to stop."""

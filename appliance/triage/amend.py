@@ -72,7 +72,7 @@ def _amended_outcome(connection: Connection, study: Row[Any], answer: Answer) ->
         .where(findings.c.revision == study.revision)
         .where(findings.c.source == "box")
     ).all()
-    decision, reason = Decision(answer.decision), Reason(answer.reason) if answer.reason else None
+    decision, reason = Decision(answer.decision), _reason_of(answer)
     if decision is Decision.routine and study.attributes.get("left_out"):
         decision, reason = Decision.escalate, Reason.partly_covered  # the cloud has not seen all of it
     return StudyOutcome(
@@ -94,6 +94,11 @@ def _amended_outcome(connection: Connection, study: Row[Any], answer: Answer) ->
             answered_at=answer.answered_at,
         ),
     )
+
+
+def _reason_of(answer: Answer) -> Reason | None:
+    """A newer cloud may know reasons that this box does not; its decision counts all the same."""
+    return next((reason for reason in Reason if reason.value == answer.reason), None)
 
 
 def _pack_of(answer: Answer) -> PackIdentity | None:

@@ -13,6 +13,7 @@ from appliance.privacy.errors import CannotDeidentify
 from appliance.privacy.package import package_study
 from appliance.results.outcome import ImageFinding, StudyOutcome
 from appliance.results.picture import as_png, build_picture, overlay, thumbnail
+from appliance.results.reference import can_be_referenced
 from appliance.results.report import build_report
 from appliance.settings import Settings
 from appliance.triage.deliveries import Subject, escalation, results
@@ -57,11 +58,9 @@ class PayloadMaker:
         picture = self._keep(as_png(overlay(shown[1], heat_map, _PAGE_PICTURE_PX))) if shown else None
         small = self._keep(thumbnail(shown[1], _THUMBNAIL_PX)) if shown else None
         subject = _subject(outcome)
-        requests: list[DeliveryRequest] = []
-        if self._pacs:
-            sources = _sources(paths, read)
-            requests += results(subject, self._documents(sources, outcome, shown, heat_map), self._pacs)
-        archive, note, left_out = self._archive(paths, outcome)
+        documents, unsaid = self._documents(_sources(paths, read), outcome, shown, heat_map)
+        requests = results(subject, documents, self._pacs)
+        archive, withheld, left_out = self._archive(paths, outcome)
         if archive is not None:
             requests.append(escalation(subject, archive, left_out))
         return Prepared(
@@ -71,14 +70,15 @@ class PayloadMaker:
             latency_ms=sum(result.latency_ms.total for result in read) if read else None,
             heat_map=picture.digest if picture else None,
             thumbnail=small.digest if small else None,
-            notes=(note,) if note else (),
+            notes=tuple(note for note in (unsaid, withheld) if note),
         )
 
     def amended_report(self, paths: Sequence[Path], outcome: StudyOutcome) -> list[DeliveryRequest]:
         """The report once more, now with the cloud's answer in it."""
-        if not self._pacs:
+        headers = _headers(paths)
+        if not self._pacs or not headers:
             return []
-        report = self._keep(build_report(_headers(paths), outcome))
+        report = self._keep(build_report(headers, outcome))
         return results(_subject(outcome), [("amended_report", report)], self._pacs)
 
     def _documents(
@@ -87,16 +87,20 @@ class PayloadMaker:
         outcome: StudyOutcome,
         shown: tuple[Dataset, NDArray[np.float32]] | None,
         heat_map: NDArray[np.float32] | None,
-    ) -> list[tuple[str, StoredObject]]:
-        documents = [("report", self._keep(build_report(_headers(paths), outcome)))]
+    ) -> tuple[list[tuple[str, StoredObject]], str]:
+        """What the PACS gets, or why there is nothing to send."""
+        if not self._pacs:
+            return [], ""
+        headers = _headers(paths)
+        if not headers:
+            return [], "no report: no instance can be opened any more; run scanside check"
+        documents = [("report", self._keep(build_report(headers, outcome)))]
         if shown is not None and heat_map is not None:
             capture = build_picture(shown[0], shown[1], heat_map, outcome)
             documents.append(("picture", self._keep(capture)))
-        return documents
+        return documents, ""
 
-    def _archive(
-        self, paths: Sequence[Path], outcome: StudyOutcome
-    ) -> tuple[StoredObject | None, str, int]:
+    def _archive(self, paths: Sequence[Path], outcome: StudyOutcome) -> tuple[StoredObject | None, str, int]:
         """The payload for the cloud or why nothing may leave, and how many instances have to stay here."""
         if outcome.decision is not Decision.escalate:
             return None, "", 0
@@ -104,13 +108,14 @@ class PayloadMaker:
             return None, "no cloud is configured; a person has to read this study", 0
         target = self._spool.temporary()
         try:
-            package = package_study(paths, self._site_key, target)
+            present = [path for path in paths if path.exists()]
+            package = package_study(present, self._site_key, target)
             stored = self._spool.keep(target)
         except CannotDeidentify as refused:
             return None, f"kept on the box: {refused}", len(paths)
         finally:
             target.unlink(missing_ok=True)
-        left_out = len(package.left_out)
+        left_out = len(package.left_out) + len(paths) - len(present)
         note = f"{left_out} of {len(paths)} instances kept on the box" if left_out else ""
         return stored, note, left_out
 
@@ -165,4 +170,4 @@ def _headers(paths: Sequence[Path]) -> list[Dataset]:
             headers.append(open_dicom(path, with_pixels=False))
         except CannotTriage:
             continue  # its result says so already; the report names what could be read
-    return headers
+    return [header for header in headers if can_be_referenced(header)]

@@ -23,6 +23,8 @@ from appliance.triage.readers import Readers, open_readers
 from models.decision import Decision, ImageResult, StudyDecision, decide_study
 from models.reasons import Reason
 from store_forward.database import writing
+from store_forward.errors import SpoolFull
+from store_forward.spool import Spool
 
 log = structlog.get_logger()
 
@@ -35,7 +37,10 @@ class TriageWorker:
         self._home = home
         self._engine: Engine = home.engine
         self._readers: Readers | None = None
-        self._payloads = PayloadMaker(settings, home.spool, site_key(home.site_key_path))
+        self._roomy = True
+        # Reception stops at the floor and triage only at half of it: what was acknowledged is still read.
+        self._spool = Spool(home.spool.root, settings.limits.free_disk_floor_bytes // 2)
+        self._payloads = PayloadMaker(settings, self._spool, site_key(home.site_key_path))
 
     def start(self, now: float) -> None:
         """Take up what the last worker left, choose the device for each pack and write down the choice."""
@@ -46,7 +51,12 @@ class TriageWorker:
             self._readers.record_devices(connection, now)
 
     def step(self, now: float) -> bool:
-        """Do the next piece of work: an answer from the cloud, or a study. False when there is none."""
+        """Do the next piece of work: an answer from the cloud, or a study. False when there is none.
+
+        Without disk room for its payloads no study is claimed: it waits, and no attempt is counted.
+        """
+        if not self._has_room():
+            return False
         if apply_next_answer(self._engine, self._payloads, self._home.spool, now):
             return True
         with writing(self._engine) as connection:
@@ -56,6 +66,16 @@ class TriageWorker:
             return False
         self._read_and_commit(claim, now)
         return True
+
+    def _has_room(self) -> bool:
+        had, self._roomy = self._roomy, True
+        try:
+            self._spool.require_room()
+        except SpoolFull as full:
+            self._roomy = False
+            if had:
+                log.error("triage.waiting", cause=str(full))
+        return self._roomy
 
     def _read_and_commit(self, claim: Claim, now: float) -> None:
         signal.setitimer(signal.ITIMER_REAL, self._settings.limits.triage_timeout_s)
@@ -74,9 +94,11 @@ class TriageWorker:
 
     def _prepare(self, claim: Claim, now: float) -> Prepared:
         paths = [self._home.spool.path(digest) for _, digest in claim.instances]
-        if claim.attempt > self._settings.limits.triage_attempts:
-            given_up = StudyDecision(Decision.not_triaged, Reason.worker_gave_up, f"{claim.attempt - 1} attempts")
-            return self._payloads.prepare(claim, paths, [], given_up, now, with_pixels=False)
+        most = self._settings.limits.triage_attempts
+        if claim.attempt > most:
+            given_up = StudyDecision(Decision.not_triaged, Reason.worker_gave_up, f"{most} attempts")
+            headers = paths if claim.attempt == most + 1 else []  # should even a header bring the worker down
+            return self._payloads.prepare(claim, headers, [], given_up, now, with_pixels=False)
         results = [self._read(uid, path) for (uid, _), path in zip(claim.instances, paths, strict=True)]
         return self._payloads.prepare(claim, paths, results, decide_study(results), now)
 

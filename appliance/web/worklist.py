@@ -109,9 +109,9 @@ def worklist(conn: Connection, request: WorklistRequest, show_patient: bool) -> 
     counts["all"] = counts.total()
     counts["disagrees"] = sum(outline.disagrees for outline in outlines)
     pending = [outline.uid for outline in outlines if outline.standing == "pending"]
-    if request.order == "arrival":
+    if request.order == "arrival":  # where they stand among the others
+        pending, pages = [], 1
         uids, older = _by_arrival(conn, request)
-        pages = 1
     else:
         uids, pages = _by_urgency(outlines, request)
         older = None

@@ -38,8 +38,8 @@ def card_text(manifest: dict[str, Any]) -> str:
 **{manifest["intended_use"]}** It has no clearance of any kind.
 
 ## What it reads
-Modality {" or ".join(scope["modalities"])}, body part {", ".join(scope["body_parts"])}, view {", ".join(scope["views"])},
-age {scope["age_years"][0]} to {scope["age_years"][1]} years, at least {scope["min_side_px"]} px on the shorter side.
+Modality {" or ".join(scope["modalities"])}, body part {", ".join(scope["body_parts"])},
+view {", ".join(scope["views"])}, age {scope["age_years"][0]} to {scope["age_years"][1]} years, at least {scope["min_side_px"]} px on the shorter side.
 Everything else is refused with a reason.
 
 ## Population and data
@@ -64,7 +64,8 @@ coarser, cropped, darker and brighter versions of it; likewise normal among `urg
 - The labels are image-level and come from one hospital; other scanners and other ages were not tried.
 - Sharpness, JPEG history and brightness differ between the classes in the source. The input is low-passed and training
   varied all of them, which lessens that shortcut and does not prove it gone.
-- Lateral views, adults, foreign bodies, effusions, pneumothorax, tuberculosis and anything but pneumonia were not studied.
+- Lateral views, adults, foreign bodies, effusions, pneumothorax, tuberculosis and whatever else is not pneumonia were
+  not studied.
 - The heat map is the sum the score is made of, at 32 px resolution; it shows where, not why.
 
 ## How it was made

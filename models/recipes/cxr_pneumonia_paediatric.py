@@ -97,7 +97,7 @@ def hard_versions(network: Path, part: LabelledImages) -> dict[str, Measured]:
 
 
 def choose_thresholds(plain: Measured, hard: dict[str, Measured]) -> dict[str, Any]:
-    """Calibration and thresholds: the bound with its confidence on the part as it is, and by count on every hard one."""
+    """Calibration and thresholds: the bound with confidence on the part as it is, and by count on every hard one."""
     temperature, bias = platt(plain.logits, plain.labels)
 
     def probability(logits: Scores) -> Scores:

@@ -24,12 +24,8 @@ def _read(findings: list[Finding]) -> ImageResult:
 
 
 IMAGE_REASONS = [reason for reason in Reason if reason is not Reason.not_an_image]
-UNREAD = st.sampled_from(IMAGE_REASONS).map(
-    lambda reason: ImageResult("1.3", Decision.not_triaged, reason)
-)
-SENT_ON = st.sampled_from(sorted(SCOPE_REASONS)).map(
-    lambda reason: ImageResult("1.4", Decision.escalate, reason)
-)
+UNREAD = st.sampled_from(IMAGE_REASONS).map(lambda reason: ImageResult("1.3", Decision.not_triaged, reason))
+SENT_ON = st.sampled_from(sorted(SCOPE_REASONS)).map(lambda reason: ImageResult("1.4", Decision.escalate, reason))
 NO_IMAGE = st.just(ImageResult("1.5", Decision.not_triaged, Reason.not_an_image))
 STUDIES = st.lists(st.one_of(FINDINGS.map(_read), UNREAD, SENT_ON, NO_IMAGE), max_size=6)
 
@@ -63,9 +59,7 @@ def test_a_study_is_routine_exactly_when_every_image_was_read_and_is_below_the_t
 ) -> None:
     """The statement the whole product stands on."""
     images = [result for result in results if result.reason is not Reason.not_an_image]
-    harmless = [
-        bool(result.findings) and result.highest_probability < LINES.routine_below for result in images
-    ]
+    harmless = [bool(result.findings) and result.highest_probability < LINES.routine_below for result in images]
     said = decide_study(results)
     assert (said.decision is Decision.routine) == (bool(images) and all(harmless))
 

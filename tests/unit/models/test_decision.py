@@ -37,7 +37,7 @@ def test_thresholds_are_exact(probability: float, decision: Decision) -> None:
 @pytest.mark.parametrize("probability", [math.nan, math.inf, -0.01, 1.01])
 def test_a_finding_refuses_what_is_no_probability(probability: float) -> None:
     """NaN compares false with every threshold, so it must not get that far."""
-    with pytest.raises(ValueError, match="not a number in 0..1"):
+    with pytest.raises(ValueError, match="not a number in"):
         Finding("x", probability)
 
 
@@ -50,9 +50,7 @@ def test_thresholds_in_the_wrong_order_are_refused() -> None:
 def test_routine_and_unreadable_is_partly_covered() -> None:
     """Nothing is claimed of an image that was not read; the detail counts and names the reasons."""
     results = [_image(Decision.routine, 0.1), _image(Decision.not_triaged, reason=Reason.wrong_view)]
-    expected = StudyDecision(
-        Decision.escalate, Reason.partly_covered, "1 of 2 images not read: wrong_view", 1
-    )
+    expected = StudyDecision(Decision.escalate, Reason.partly_covered, "1 of 2 images not read: wrong_view", 1)
     assert decide_study(results) == expected
 
 

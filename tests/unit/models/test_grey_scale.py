@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
@@ -13,7 +15,7 @@ from tests.dicom_factory import chest_radiograph
 RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
 
 
-def _dataset(**overrides: object) -> Dataset:
+def _dataset(**overrides: Any) -> Dataset:
     return chest_radiograph(pixels=RAMP, **overrides)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,7 +64,7 @@ def test_a_stranger_is_rejected(tmp_path: Path) -> None:
         ({"role": "server"}, "role"),
     ],
 )
-def test_a_wrong_manifest_says_where(tmp_path: Path, change: dict[str, object], where: str) -> None:
+def test_a_wrong_manifest_says_where(tmp_path: Path, change: dict[str, Any], where: str) -> None:
     """The rejection names the field."""
     write_tiny_pack(tmp_path, **change)
     with pytest.raises(PackRejected, match=where):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from models.errors import CannotTriage
 from models.image_facts import facts_of
@@ -18,7 +20,7 @@ from tests.tiny_pack import picture
 AS = {"Modality": "DX", "BodyPartExamined": "CHEST", "ViewPosition": "AP", "PatientAge": "004Y"}
 
 
-def _written(path: Path, pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8 | np.uint16]]) -> Path:
+def _written(path: Path, pixels: NDArray[Any]) -> Path:
     assert cv2.imwrite(str(path), pixels)
     return path
 

@@ -5,18 +5,14 @@ from __future__ import annotations
 import resource
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGLSLossless,
-    RLELossless,
-)
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from models.errors import CannotTriage
 from models.pixels import PixelLimits, grey_image, open_dicom
@@ -26,7 +22,7 @@ from tests.dicom_factory import as_bytes, as_file, chest_pixels, chest_radiograp
 SMALL = chest_pixels(48, 64)
 
 
-def _radiograph(**overrides: object) -> Dataset:
+def _radiograph(**overrides: Any) -> Dataset:
     return chest_radiograph(pixels=SMALL, WindowCenter=None, WindowWidth=None, **overrides)
 
 
@@ -147,7 +143,7 @@ def test_a_codestream_larger_than_its_header(tmp_path: Path) -> None:
         ({"PixelRepresentation": 7}, Reason.unreadable_pixels),
     ],
 )
-def test_headers_that_do_not_fit(tmp_path: Path, overrides: dict[str, object], reason: Reason) -> None:
+def test_headers_that_do_not_fit(tmp_path: Path, overrides: dict[str, Any], reason: Reason) -> None:
     """Each lie has its reason."""
     assert _reason(as_file(_radiograph(**overrides), tmp_path / "a.dcm")) is reason
 
@@ -155,7 +151,7 @@ def test_headers_that_do_not_fit(tmp_path: Path, overrides: dict[str, object], r
 def test_an_unknown_transfer_syntax(tmp_path: Path) -> None:
     """MPEG-4 is no still image."""
     dataset = compressed(_radiograph(), RLELossless)
-    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.102"
+    dataset.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2.4.102")
     assert _reason(as_file(dataset, tmp_path / "a.dcm")) is Reason.unsupported_transfer_syntax
 
 

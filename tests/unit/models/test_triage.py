@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,7 +60,7 @@ def test_monochrome1_is_read_as_displayed(tiny_runner: PackRunner) -> None:
     ],
 )
 def test_what_cannot_be_read_has_a_reason_and_no_score(
-    tiny_runner: PackRunner, overrides: dict[str, object], reason: Reason
+    tiny_runner: PackRunner, overrides: dict[str, Any], reason: Reason
 ) -> None:
     """Never a finding, never a heat map."""
     result = Triage([tiny_runner]).image(chest_radiograph(**overrides))

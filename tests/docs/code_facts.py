@@ -1,0 +1,82 @@
+"""What the code can say or write, read out of its syntax trees: causes, refusals and kinds of event."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.docs.blocks import ROOT
+
+PACKAGES = ("appliance", "hardware", "models", "store_forward")
+
+
+def delivery_causes() -> set[str]:
+    """Every word that a delivery or its history can carry as its cause."""
+    sources = _calls(_outside_demo, {"DeliveryDeferred": 0, "DeliveryRefused": 0, "_refused": 1, "park": 2, "_move": 4})
+    return {*sources, *_status_table_causes(), *_noted_causes()}
+
+
+def deidentification_refusals() -> set[str]:
+    """Every reason why an instance may not leave the box."""
+    return set(_calls(_everywhere, {"CannotDeidentify": 0}))
+
+
+def study_event_kinds() -> set[str]:
+    """Every kind of row in a study's history."""
+    return set(_calls(_everywhere, {"record_event": 3}))
+
+
+def _everywhere(_path: Path) -> bool:
+    return True
+
+
+def _outside_demo(path: Path) -> bool:
+    return "demo" not in path.parts
+
+
+def _trees(wanted: Callable[[Path], bool]) -> Iterator[ast.Module]:
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            if wanted(path):
+                yield ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _calls(wanted: Callable[[Path], bool], positions: dict[str, int]) -> Iterator[str]:
+    """The string constant at its position in every call of these names."""
+    for tree in _trees(wanted):
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call):
+                continue
+            position = positions.get(_name_of(node.func))
+            if position is not None and len(node.args) > position:
+                yield from _strings(node.args[position])
+
+
+def _name_of(function: ast.expr) -> str:
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def _strings(node: ast.expr) -> Iterator[str]:
+    if isinstance(node, ast.IfExp):
+        yield from _strings(node.body)
+        yield from _strings(node.orelse)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+
+
+def _status_table_causes() -> Iterator[str]:
+    """The causes that stand beside HTTP statuses in ``store_forward/exchange.py``."""
+    tree = ast.parse((ROOT / "store_forward/exchange.py").read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            for value in node.values:
+                if isinstance(value, ast.Tuple) and len(value.elts) == 2:
+                    yield from _strings(value.elts[0])
+
+
+def _noted_causes() -> Iterator[str]:
+    """The causes written into the history alone: the sixth argument of ``_note`` in the outbox."""
+    yield from _calls(lambda path: path.name == "outbox.py", {"_note": 5})

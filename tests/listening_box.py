@@ -1,0 +1,77 @@
+"""A box's receiver on a loopback port, and a scanner that sends to it."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+from pynetdicom import AE, _config
+from pynetdicom.association import Association
+from pynetdicom.presentation import build_context
+from pynetdicom.sop_class import Verification
+
+from appliance.ingest.receiver import Receiver
+from tests.small_box import SCANNER, SmallBox
+
+DEADLINE_S = 20.0
+
+Listen = Callable[[SmallBox], "Scanner"]
+
+
+def wait_until(done: Callable[[], bool], what: str) -> None:
+    """Poll until ``done``; a test that gets no further fails by its deadline."""
+    give_up = time.monotonic() + DEADLINE_S
+    while not done():
+        assert time.monotonic() < give_up, f"waited in vain for {what}"
+        time.sleep(0.01)
+
+
+@dataclass
+class Scanner:
+    """A storage SCU that knows one receiver."""
+
+    port: int
+    ae_title: str = SCANNER
+
+    def open(
+        self, *datasets: Dataset, called: str = "SCANSIDE", contexts: Sequence[tuple[str, str]] = ()
+    ) -> Association:
+        """An association with a context for Verification, for each data set, and for each (class, syntax)."""
+        ae = AE(ae_title=self.ae_title)
+        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = DEADLINE_S
+        own = {(str(d.SOPClassUID), str(d.file_meta.TransferSyntaxUID)) for d in datasets}
+        wanted = [build_context(*one) for one in sorted(own | set(contexts))]
+        verification = build_context(Verification, ExplicitVRLittleEndian)
+        return ae.associate("127.0.0.1", self.port, [verification, *wanted], ae_title=called)
+
+    def send(self, *datasets: Dataset) -> list[Dataset]:
+        """C-STORE each over one association; the answers, empty where the association broke."""
+        association = self.open(*datasets)
+        assert association.is_established
+        try:
+            return [association.send_c_store(dataset) for dataset in datasets]
+        finally:
+            association.release()
+
+
+@contextmanager
+def listening_boxes() -> Iterator[Listen]:
+    """A starter of receivers; all are stopped at the end, and what they set process-wide is undone."""
+    before = (_config.STORE_RECV_CHUNKED_DATASET, tempfile.tempdir)
+    receivers: list[Receiver] = []
+
+    def listen(box: SmallBox) -> Scanner:
+        receivers.append(Receiver(box.settings.dicom, box.admission, box.incoming))
+        return Scanner(receivers[-1].start())
+
+    try:
+        yield listen
+    finally:
+        for receiver in receivers:
+            receiver.stop()
+        _config.STORE_RECV_CHUNKED_DATASET, tempfile.tempdir = before

@@ -1,0 +1,23 @@
+"""Small boxes for every test of the appliance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.small_box import MakeBox, SmallBox, boxes
+
+
+@pytest.fixture
+def make_box(tmp_path: Path) -> Iterator[MakeBox]:
+    """Makes boxes with the configuration a test wants."""
+    with boxes(tmp_path) as make:
+        yield make
+
+
+@pytest.fixture
+def box(make_box: MakeBox) -> SmallBox:
+    """A box with the defaults and no floor under its free disk."""
+    return make_box()

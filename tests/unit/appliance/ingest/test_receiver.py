@@ -1,0 +1,170 @@
+"""The DICOM door, tried by a real storage SCU on loopback."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack
+
+import pytest
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless
+from pynetdicom.sop_class import CTImageStorage, PatientRootQueryRetrieveInformationModelFind
+
+from appliance.ingest.receiver import storage_sop_classes
+from appliance.schema import StudyState, instances, studies
+from tests.dicom_factory import as_bytes, compressed, uid
+from tests.listening_box import DEADLINE_S, Listen, wait_until
+from tests.small_box import SCANNER, MakeBox, SmallBox, image
+
+
+def test_success_means_durable(box: SmallBox, listen: Listen) -> None:
+    """When the sender reads 0x0000 the row is committed and the spool holds the data set it sent."""
+    (answer,) = listen(box).send(image())
+    assert answer.Status == 0x0000
+    (row,) = box.rows(instances)
+    assert (row.sop_instance_uid, row.source) == (uid("instance 0"), SCANNER)
+    stored = box.spool.path(row.file_digest).read_bytes()
+    assert box.spool.verify(row.file_digest)
+    assert stored.endswith(as_bytes(image())[-9000:])
+
+
+def test_echo(box: SmallBox, listen: Listen) -> None:
+    """C-ECHO answers success (PS3.4 A)."""
+    association = listen(box).open()
+    assert association.send_c_echo().Status == 0x0000
+    association.release()
+
+
+def test_several_instances_over_one_association_are_one_study(box: SmallBox, listen: Listen) -> None:
+    """After release the study completes a quiet time later, with all of its instances."""
+    views = [image(seed=str(n), StudyInstanceUID=uid("study 0")) for n in range(3)]
+    answers = listen(box).send(*views)
+    assert [answer.Status for answer in answers] == [0x0000] * 3
+    row = box.study(uid("study 0"))
+    assert (row.state, row.instance_count) == (StudyState.RECEIVING, 3)
+
+    def released() -> bool:
+        now = box.study(uid("study 0"))
+        return bool(now.completes_at < now.last_received_at + box.settings.dicom.association_timeout_s - 1)
+
+    wait_until(released, "the release to be noted")
+
+
+def test_a_study_cut_off_completes_too(box: SmallBox, listen: Listen) -> None:
+    """An abort ends the association as a release does: what was acknowledged is not kept waiting."""
+    association = listen(box).open(image())
+    assert association.send_c_store(image()).Status == 0x0000
+    association.abort()
+
+    def noted() -> bool:
+        row = box.study(uid("study 0"))
+        return bool(row.completes_at < row.last_received_at + box.settings.dicom.association_timeout_s - 1)
+
+    wait_until(noted, "the abort to be noted")
+
+
+@pytest.mark.parametrize(
+    "syntax", [ImplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless], ids=lambda syntax: syntax.keyword
+)
+def test_transfer_syntaxes_are_kept_as_they_come(box: SmallBox, listen: Listen, syntax: str) -> None:
+    """Nothing is decoded on reception; the row names the transfer syntax that was negotiated."""
+    dataset = image()
+    if syntax == ImplicitVRLittleEndian:
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    else:
+        dataset = compressed(dataset, syntax)
+    (answer,) = listen(box).send(dataset)
+    assert answer.Status == 0x0000
+    assert box.rows(instances)[0].transfer_syntax_uid == syntax
+
+
+def test_every_storage_class_is_accepted(box: SmallBox, listen: Listen) -> None:
+    """The door is open for every storage SOP class, also in big endian; a query finds it shut."""
+    find = (str(PatientRootQueryRetrieveInformationModelFind), str(ImplicitVRLittleEndian))
+    storage = [(str(one), str(ExplicitVRBigEndian)) for one in storage_sop_classes()[:60]]
+    assert str(CTImageStorage) in {str(one) for one in storage_sop_classes()}
+    association = listen(box).open(contexts=[find, *storage])
+    accepted = {str(context.abstract_syntax) for context in association.accepted_contexts}
+    association.release()
+    assert {one for one, _ in storage} <= accepted
+    assert find[0] not in accepted
+
+
+def test_a_refused_instance_gets_status_and_comment(box: SmallBox, listen: Listen) -> None:
+    """The sender reads what was wrong, in at most 64 characters (PS3.7 C)."""
+    scanner = listen(box)
+    scanner.send(image())
+    (answer,) = scanner.send(image("routine"))
+    assert answer.Status == 0xC111
+    assert answer.ErrorComment == "SOP Instance UID is known with other content; kept aside"
+
+
+def test_a_refusal_does_not_end_the_association(make_box: MakeBox, listen: Listen) -> None:
+    """The instances after a bad one are taken as if nothing had been."""
+    box = make_box(limits={"max_study_instances": 1})
+    answers = listen(box).send(
+        image(), image(seed="1", StudyInstanceUID=uid("study 0")), image(seed="2")
+    )
+    assert [answer.Status for answer in answers] == [0x0000, 0xC112, 0x0000]
+    assert box.count(studies) == 2
+
+
+@pytest.mark.parametrize(("called", "calling", "welcome"), [("SCANSIDE", SCANNER, True), ("OTHER", SCANNER, False), ("SCANSIDE", "STRANGER", False)])
+def test_ae_titles_can_be_required(
+    make_box: MakeBox, listen: Listen, called: str, calling: str, welcome: bool
+) -> None:
+    """With both checks on, an association needs the right called and a known calling AE title."""
+    box = make_box(dicom={"require_called_ae_title": True, "calling_ae_titles": [SCANNER]})
+    scanner = listen(box)
+    scanner.ae_title = calling
+    association = scanner.open(called=called)
+    assert association.is_established is welcome
+    assert association.is_rejected is not welcome
+    association.abort()
+
+
+def test_idle_connections_have_a_cap_and_do_not_lock_anybody_out(make_box: MakeBox, listen: Listen) -> None:
+    """Bare TCP connections over the cap are closed at once; when they go, an association gets through."""
+    box = make_box(dicom={"max_idle_connections_per_address": 3})
+    scanner = listen(box)
+    with ExitStack() as idle:
+        address = ("127.0.0.1", scanner.port)
+        held = [idle.enter_context(socket.create_connection(address, DEADLINE_S)) for _ in range(3)]
+        surplus = idle.enter_context(socket.create_connection(address, DEADLINE_S))
+        assert surplus.recv(1) == b""
+        assert held[0].fileno() >= 0
+    wait_until(lambda: _echoes(scanner.port, listen, box, scanner), "a way in")
+
+
+def _echoes(_port: int, _listen: Listen, _box: SmallBox, scanner: object) -> bool:
+    from tests.listening_box import Scanner
+
+    assert isinstance(scanner, Scanner)
+    association = scanner.open()
+    well = bool(association.is_established)
+    association.release() if well else association.abort()
+    return well
+
+
+def test_associations_in_use_do_not_count_as_idle(make_box: MakeBox, listen: Listen) -> None:
+    """More associations than the idle cap stay open side by side."""
+    box = make_box(dicom={"max_idle_connections_per_address": 1})
+    scanner = listen(box)
+    opened = [scanner.open() for _ in range(3)]
+    assert [association.is_established for association in opened] == [True] * 3
+    for association in opened:
+        association.release()
+
+
+def test_nothing_stays_in_incoming(box: SmallBox, listen: Listen) -> None:
+    """Neither what is taken nor what is refused leaves its temporary file behind."""
+    scanner = listen(box)
+    scanner.send(image())
+    scanner.send(image("routine"))
+    assert not list(box.incoming.iterdir())
+
+
+def test_a_taken_port_is_an_error_at_start(box: SmallBox, listen: Listen, make_box: MakeBox) -> None:
+    """Two boxes on one port: the second does not pretend to listen."""
+    port = listen(box).port
+    with pytest.raises(OSError, match="Address already in use"):
+        listen(make_box("second", dicom={"port": port}))
