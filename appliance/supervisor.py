@@ -68,6 +68,7 @@ class Supervisor:
     def _tend(self, child: _Child, now: float) -> None:
         if child.process is not None and child.process.poll() is not None:
             code = child.process.returncode
+            _close_input(child.process)
             child.exits = [*(e for e in child.exits if now - e < 60.0), now]
             delay = restart_delay_s(child.exits, now, self._per_minute)
             log.warning("process.ended", process=child.name, exit=code, again_in_s=round(delay, 1))
@@ -95,6 +96,14 @@ class Supervisor:
                 log.warning("process.killed", process=child.name, cause="did not end in time")
                 child.process.kill()
                 child.process.wait()
+        for child in self._children.values():
+            if child.process is not None:
+                _close_input(child.process)
+
+
+def _close_input(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 def stop_event() -> threading.Event:

@@ -49,6 +49,14 @@ class Scanner:
         verification = build_context(Verification, ExplicitVRLittleEndian)
         return ae.associate("127.0.0.1", self.port, [verification, *wanted], ae_title=called)
 
+    def gets_through(self) -> bool:
+        """Whether an association is accepted now."""
+        association = self.open()
+        established = bool(association.is_established)
+        if established:
+            association.release()
+        return established
+
     def send(self, *datasets: Dataset) -> list[Dataset]:
         """C-STORE each over one association; the answers, empty where the association broke."""
         association = self.open(*datasets)

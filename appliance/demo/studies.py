@@ -37,8 +37,19 @@ class DemoImage:
 
 #: (disease, seed) of the chests, so picked that clear, ill and uncertain ones are among them.
 CHESTS: tuple[tuple[float, int], ...] = (
-    (-1.5, 7), (-1.5, 9), (-1.0, 6), (-0.5, 13), (-1.5, 8), (-1.0, 0), (-2.0, 8), (1.0, 1), (1.0, 3), (0.5, 2), (-0.5, 1), (-1.5, 3),
-)  # fmt: skip
+    (-1.5, 9),
+    (1.0, 1),
+    (-1.5, 11),
+    (-1.5, 16),
+    (-0.5, 1),
+    (1.0, 3),
+    (-1.5, 19),
+    (-1.5, 17),
+    (0.5, 2),
+    (-1.5, 7),
+    (-1.5, 4),
+    (1.0, 5),
+)
 
 
 def synthetic_studies(folder: Path) -> Iterator[DemoImage]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -54,6 +55,7 @@ def make_templates(settings: Settings) -> Environment:
         "count": wording.count_words,
         "static_version": static_version(),
         "worklist_query": worklist_query,
+        "title_count": title_count,
     }
     return env
 
@@ -70,3 +72,9 @@ def worklist_query(request: WorklistRequest, **changed: Any) -> str:
     plain = {name: getattr(WorklistRequest(), name) for name in values}
     asked = {name: value for name, value in values.items() if value != plain[name]}
     return f"?{urlencode(asked)}" if asked else ""
+
+
+def title_count(counts: Mapping[str, int]) -> str:
+    """What stands before the title of the browser's tab: the urgent studies, or nothing."""
+    urgent = counts.get("urgent", 0)
+    return f"({urgent} urgent) " if urgent else ""

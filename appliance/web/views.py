@@ -141,8 +141,9 @@ def _pack_notices(around: Surroundings) -> list[Notice]:
 def _link_notices(now: float, link: DestinationView) -> list[Notice]:
     found = []
     if link.parked:
-        number = "1 delivery" if link.parked == 1 else f"{link.parked:,} deliveries"
-        found.append(Notice("problem", f"{number} to {link.name} parked: a person has to look."))
+        one = link.parked == 1
+        parked = f"1 delivery to {link.name} is" if one else f"{link.parked:,} deliveries to {link.name} are"
+        found.append(Notice("problem", f"{parked} parked: a person has to look."))
     if link.state in ("down", "refused"):
         how = "unreachable" if link.state == "down" else "refusing us"
         since = f" for {age_words(now - link.since)}" if link.since is not None else ""

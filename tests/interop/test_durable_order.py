@@ -13,14 +13,20 @@ import pytest
 
 from appliance.demo.scanner import send_all
 from appliance.demo.stage import free_port, listening
-from appliance.demo.studies import synthetic_studies
+from tests.dicom_factory import as_file, chest_radiograph
 
 pytestmark = pytest.mark.interop
-_CALLS = "fsync,fdatasync,rename,renameat,renameat2,sendto,write"
+_CALLS = "fsync,fdatasync,rename,renameat,renameat2,pwrite64,sendto,write"
+_FILE = r"f(data)?sync\(\d+<[^>]*/spool/incoming/"
+_RENAME = r"rename\w*\(.*/spool/objects/"
+_FOLDER = r"fsync\(\d+<[^>]*/spool/objects/[0-9a-f]{2}>"
+_LOGGED = r"(pwrite64|write)\(\d+<[^>]*scanside\.db-wal>"
+_COMMIT = r"f(data)?sync\(\d+<[^>]*scanside\.db-wal>"
+_ANSWER = r"(sendto|write)\(\d+<(socket|TCP)[^>]*>, \"\\x04"  # a P-DATA-TF (PS3.8 9.3.5): the C-STORE response
 
 
 def _trace_of_one_instance(folder: Path) -> list[str]:
-    """System calls of a receiver while it takes one instance in."""
+    """System calls of a receiver from its start until it has taken one instance in."""
     strace = shutil.which("strace")
     assert strace, "strace is missing; make interop installs it"
     port = free_port()
@@ -28,38 +34,80 @@ def _trace_of_one_instance(folder: Path) -> list[str]:
     config.write_text(f'home = "{folder / "home"}"\n[dicom]\nport = {port}\n', encoding="utf-8")
     trace = folder / "trace"
     receiver = [sys.executable, "-m", "appliance", "run", "receiver", "--config", str(config)]
-    command = [strace, "-f", "-y", "-qq", "-s", "0", "-e", f"trace={_CALLS}", "-o", str(trace), *receiver]
+    command = [strace, "-f", "-y", "-qq", "-xx", "-s", "1", "-e", f"trace={_CALLS}", "-o", str(trace), *receiver]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         give_up = time.monotonic() + 60.0
         while not listening(port):
             assert time.monotonic() < give_up, "the receiver did not start"
             time.sleep(0.1)
-        (folder / "images").mkdir()
-        image = next(iter(synthetic_studies(folder / "images")))
-        before = len(trace.read_text().splitlines())
-        assert list(send_all([image.path], "127.0.0.1", port, "SCANSIDE")) == [0]
+        image = as_file(chest_radiograph(seed="durable"), folder / "image.dcm")
+        assert list(send_all([image], "127.0.0.1", port, "SCANSIDE")) == [0]
     finally:
         process.communicate(timeout=30.0)  # the end of its input ends it; strace itself passes no signal on
-    return trace.read_text().splitlines()[before:]
+    return [re.sub(r"(\\x[0-9a-f]{2}){2,}", _plain, line) for line in trace.read_text().splitlines()]
 
 
-def _first(lines: list[str], pattern: str, after: int) -> int:
-    for number in range(after, len(lines)):
+def _plain(escaped: re.Match[str]) -> str:
+    """The paths in words again; single bytes, which are what was written, stay as they are."""
+    return bytes.fromhex(escaped.group().replace("\\x", "")).decode(errors="replace")
+
+
+def _first(lines: list[str], pattern: str, after: int = -1) -> int:
+    for number in range(after + 1, len(lines)):
         if re.search(pattern, lines[number]):
             return number
     raise AssertionError(f"{pattern} does not follow line {after} of the trace:\n" + "\n".join(lines))
 
 
+def _returned(lines: list[str], number: int) -> int:
+    """The line on which the call of this line has come back; strace cuts a call in two when threads alternate."""
+    if "<unfinished ...>" not in lines[number]:
+        return number
+    thread = lines[number].split()[0]
+    return _first(lines, rf"^{thread} +<\.\.\. \w+ resumed>", number)
+
+
+def check_order(lines: list[str]) -> None:
+    """Everything durable happens in one thread, call after call, and the one answer follows the last of them."""
+    file = _first(lines, _FILE)
+    same = rf"^{lines[file].split()[0]} +"  # the heartbeat's thread commits, too, and must not be taken for this one
+    moved = _first(lines, same + _RENAME, file)
+    folder = _first(lines, same + _FOLDER, moved)
+    logged = _first(lines, same + _LOGGED, folder)
+    answer = _first(lines, _ANSWER)
+    logged = max(n for n in range(logged, max(answer, logged + 1)) if re.search(same + _LOGGED, lines[n]))
+    commit = _returned(lines, _first(lines, same + _COMMIT, logged))
+    assert commit < answer, "answered before the commit was durable:\n" + "\n".join(lines)
+
+
+@pytest.fixture(scope="module")
+def trace(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """One real trace."""
+    return _trace_of_one_instance(tmp_path_factory.mktemp("trace"))
+
+
 @pytest.mark.timeout(180)
-def test_the_answer_follows_everything_durable(tmp_path: Path) -> None:
+def test_the_answer_follows_everything_durable(trace: list[str]) -> None:
     """fsync file → rename → fsync folder → commit (synced write-ahead log) → acknowledgement."""
-    lines = _trace_of_one_instance(tmp_path)
-    file = _first(lines, r"f(data)?sync\(\d+<[^>]*/spool/incoming/", 0)
-    moved = _first(lines, r"rename\w*\(.*/spool/objects/", file)
-    folder = _first(lines, r"f(data)?sync\(\d+<[^>]*/spool/objects/[0-9a-f]{2}>", moved)
-    commit = _first(lines, r"f(data)?sync\(\d+<[^>]*scanside\.db-wal>", folder)
-    answers = [n for n, line in enumerate(lines) if re.search(r"(sendto|write)\(\d+<(socket|TCP)", line)]
-    assert any(n > commit for n in answers), "nothing was answered after the commit"
-    between = [lines[n] for n in answers if file < n < commit]
-    assert not between, "something was answered before the commit:\n" + "\n".join(between)
+    assert len([line for line in trace if re.search(_ANSWER, line)]) == 1
+    check_order(trace)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("missing", [_FILE, _RENAME, _FOLDER, _COMMIT, _ANSWER])
+def test_a_step_left_out_is_noticed(trace: list[str], missing: str) -> None:
+    """Negative control: the same trace without one of the five steps is not accepted."""
+    with pytest.raises(AssertionError):
+        check_order([line for line in trace if not re.search(missing, line)])
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("early", [_FILE, _RENAME, _FOLDER, _COMMIT])
+def test_an_answer_before_a_step_is_noticed(trace: list[str], early: str) -> None:
+    """Negative control: the same trace with the answer moved before one of the steps is not accepted."""
+    answer = trace[_first(trace, _ANSWER)]
+    rest = [line for line in trace if line != answer]
+    place = _first(rest, early, _first(rest, _FILE) - 1)
+    with pytest.raises(AssertionError):
+        check_order([*rest[:place], answer, *rest[place:]])

@@ -132,17 +132,7 @@ def test_idle_connections_have_a_cap_and_do_not_lock_anybody_out(make_box: MakeB
         surplus = idle.enter_context(socket.create_connection(address, DEADLINE_S))
         assert surplus.recv(1) == b""
         assert held[0].fileno() >= 0
-    wait_until(lambda: _echoes(scanner.port, listen, box, scanner), "a way in")
-
-
-def _echoes(_port: int, _listen: Listen, _box: SmallBox, scanner: object) -> bool:
-    from tests.listening_box import Scanner
-
-    assert isinstance(scanner, Scanner)
-    association = scanner.open()
-    well = bool(association.is_established)
-    association.release() if well else association.abort()
-    return well
+    wait_until(scanner.gets_through, "a way in")
 
 
 def test_associations_in_use_do_not_count_as_idle(make_box: MakeBox, listen: Listen) -> None:

@@ -92,7 +92,7 @@ def test_the_worklist_says_how_each_study_stands(rows: Rows) -> None:
         "waiting for the link", "provisional, sent to cloud", "confirmed by the full model",
         "answered by the full model", "Box and cloud disagree. Box: Routine. Full model: Urgent.",
         reason_words("age_unknown"), "93 %", "In progress 1",
-        "The triage process has been silent", "Pacs refused object", "1 delivery to pacs-main parked",
+        "The triage process has been silent", "Pacs refused object", "1 delivery to pacs-main is parked",
     ):  # fmt: skip
         assert words in text
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from jinja2 import UndefinedError
 
-from appliance.web.pages import FOLDER, make_templates, worklist_query
+from appliance.web.pages import FOLDER, make_templates, title_count, worklist_query
 from appliance.web.worklist import WorklistRequest
 from tests.unit.appliance.web.rows import Rows
 
@@ -46,6 +46,12 @@ def test_a_query_string_names_only_what_is_asked_for() -> None:
     assert worklist_query(asked, order="arrival", show="all", page=1, before=1.5, before_uid="a&b") == (
         "?order=arrival&before=1.5&before_uid=a%26b"
     )
+
+
+def test_the_tab_counts_urgent_studies_only() -> None:
+    """Seen from another tab; silent when there is nothing urgent."""
+    assert title_count({"urgent": 2, "routine": 5}) == "(2 urgent) "
+    assert title_count({"routine": 5}) == ""
 
 
 def _luminance(colour: str) -> float:

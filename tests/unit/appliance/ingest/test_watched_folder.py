@@ -1,0 +1,118 @@
+"""A folder is taken in like an association: whole files, once, and nothing is removed before it is kept."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from appliance.ingest.watched_folder import SOURCE, WatchedFolder
+from appliance.schema import StudyState, instances, set_aside, studies
+from tests.dicom_factory import as_bytes, as_file, uid
+from tests.listening_box import wait_until
+from tests.small_box import NOW, MakeBox, SmallBox, image
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty folder to drop files into."""
+    made = tmp_path / "drop"
+    made.mkdir()
+    return made
+
+
+def watch(box: SmallBox, folder: Path, settle_s: float = 1.0) -> WatchedFolder:
+    """The watcher of ``folder``."""
+    return WatchedFolder(folder, settle_s, box.admission, box.spool)
+
+
+def test_a_file_is_taken_when_it_has_stopped_changing(box: SmallBox, folder: Path) -> None:
+    """Not at first sight: somebody may still be copying it."""
+    path = as_file(image(), folder / "a.dcm")
+    watched = watch(box, folder)
+    assert watched.scan(NOW) == 0
+    assert watched.scan(NOW + 0.9) == 0
+    assert watched.scan(NOW + 1.0) == 1
+    assert not path.exists()
+    (row,) = box.rows(instances)
+    assert (row.sop_instance_uid, row.source) == (uid("instance 0"), SOURCE)
+
+
+def test_a_file_that_grows_starts_again(box: SmallBox, folder: Path) -> None:
+    """A copy over a slow share is not taken half-way."""
+    whole = as_bytes(image())
+    path = folder / "a.dcm"
+    path.write_bytes(whole[:500])
+    watched = watch(box, folder)
+    watched.scan(NOW)
+    path.write_bytes(whole)
+    assert watched.scan(NOW + 1.0) == 0
+    assert watched.scan(NOW + 2.0) == 1
+    assert box.count(set_aside) == 0
+
+
+def test_the_study_is_released_at_once(box: SmallBox, folder: Path) -> None:
+    """There is no association to wait for: the quiet time starts with the scan."""
+    as_file(image(), folder / "a.dcm")
+    watch(box, folder, settle_s=0).scan(NOW)
+    assert box.study(uid("study 0")).completes_at == NOW + box.settings.dicom.quiet_time_s
+    assert box.study(uid("study 0")).state == StudyState.RECEIVING
+
+
+def test_subfolders_and_any_name(box: SmallBox, folder: Path) -> None:
+    """A burnt CD is a tree of files without endings."""
+    as_file(image(), folder / "DICOM" / "IM00001")
+    as_file(image(seed="1"), folder / "DICOM" / "SUB" / "IM2")
+    assert watch(box, folder, settle_s=0).scan(NOW) == 2
+    assert box.count(studies) == 2
+
+
+def test_what_is_no_instance_is_kept_aside_and_leaves_the_folder(box: SmallBox, folder: Path) -> None:
+    """A file nobody can use is in the spool with its reason, and the others are taken all the same."""
+    (folder / "a.txt").write_bytes(b"a letter")
+    as_file(image(), folder / "b.dcm")
+    assert watch(box, folder, settle_s=0).scan(NOW) == 2
+    assert not any(path.is_file() for path in folder.rglob("*"))
+    (aside,) = box.rows(set_aside)
+    assert box.spool.path(aside.file_digest).read_bytes() == b"a letter"
+    assert box.count(instances) == 1
+
+
+def test_without_disk_room_files_stay_where_they_are(make_box: MakeBox, folder: Path) -> None:
+    """Under the floor nothing is taken; the folder keeps what it has, and reading goes on when there is room."""
+    full = make_box(limits={"free_disk_floor_bytes": 1 << 60})
+    path = as_file(image(), folder / "a.dcm")
+    assert watch(full, folder, settle_s=0).scan(NOW) == 0
+    assert path.read_bytes() == as_bytes(image())
+    assert not list(full.incoming.iterdir())
+    roomy = make_box()
+    assert watch(roomy, folder, settle_s=0).scan(NOW) == 1
+
+
+def test_symbolic_links_are_not_followed(box: SmallBox, folder: Path, tmp_path: Path) -> None:
+    """A link in the folder could point anywhere; what it points to is neither read nor removed."""
+    target = as_file(image(), tmp_path / "elsewhere.dcm")
+    (folder / "link.dcm").symlink_to(target)
+    assert watch(box, folder, settle_s=0).scan(NOW) == 0
+    assert target.exists()
+
+
+def test_a_folder_that_is_not_there_holds_nothing(box: SmallBox, tmp_path: Path) -> None:
+    """A share that is not mounted right now is no error."""
+    assert watch(box, tmp_path / "unmounted").scan(NOW) == 0
+
+
+def test_watching_ends_when_told(box: SmallBox, folder: Path) -> None:
+    """The loop takes files in by itself and stops with its event."""
+    stop = threading.Event()
+    watched = watch(box, folder, settle_s=0)
+    thread = threading.Thread(target=watched.watch, args=(stop, 0.01))
+    thread.start()
+    try:
+        as_file(image(), folder.parent / "a.dcm").rename(folder / "a.dcm")
+        wait_until(lambda: box.count(instances) == 1, "the file to be taken in")
+    finally:
+        stop.set()
+        thread.join(10.0)
+    assert not thread.is_alive()
