@@ -16,6 +16,7 @@ from sqlalchemy import (
     JSON,
     CheckConstraint,
     Column,
+    Connection,
     Float,
     ForeignKey,
     Index,
@@ -23,6 +24,8 @@ from sqlalchemy import (
     Row,
     Table,
     Text,
+    func,
+    select,
 )
 
 from store_forward.database import METADATA
@@ -68,6 +71,16 @@ class Delivery(DeliveryRequest):
     lease_until: float
     leased_at: float
     created_at: float
+
+
+@dataclass(frozen=True)
+class Depth:
+    """How many deliveries of a destination stand in one state; ``oldest_at`` in epoch seconds."""
+
+    destination: str
+    state: DeliveryState
+    count: int
+    oldest_at: float
 
 
 _REQUEST_FIELDS: Final = tuple(each.name for each in fields(DeliveryRequest))
@@ -119,3 +132,20 @@ delivery_events: Final = Table(
 def request_of(row: Row[Any]) -> dict[str, Any]:
     """The fields of the DeliveryRequest that a row of ``deliveries`` was made from."""
     return {name: row._mapping[name] for name in _REQUEST_FIELDS}
+
+
+def depth(conn: Connection) -> list[Depth]:
+    """Every destination and state that has deliveries, with their number and the age of the oldest."""
+    groups = (
+        select(
+            deliveries.c.destination,
+            deliveries.c.state,
+            func.count().label("number"),
+            func.min(deliveries.c.id).label("oldest"),
+        )
+        .group_by(deliveries.c.destination, deliveries.c.state)
+        .subquery()
+    )
+    query = select(groups, deliveries.c.created_at).join(deliveries, deliveries.c.id == groups.c.oldest)
+    rows = conn.execute(query.order_by(groups.c.destination, groups.c.state))
+    return [Depth(row.destination, DeliveryState(row.state), row.number, row.created_at) for row in rows]

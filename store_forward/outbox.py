@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from store_forward.backoff import next_delay_s
@@ -24,8 +24,10 @@ from store_forward.deliveries import (
     Delivery,
     DeliveryRequest,
     DeliveryState,
+    Depth,
     deliveries,
     delivery_events,
+    depth,
     request_of,
 )
 from store_forward.destinations import (
@@ -71,16 +73,6 @@ LONGEST_PAUSE_S: Final = 86_400.0
 _WAITING, _LEASED = DeliveryState.WAITING.value, DeliveryState.LEASED.value
 _DELIVERED, _PARKED = DeliveryState.DELIVERED.value, DeliveryState.PARKED.value
 _table = deliveries.c
-
-
-@dataclass(frozen=True)
-class Depth:
-    """How many deliveries of a destination stand in one state; ``oldest_at`` in epoch seconds."""
-
-    destination: str
-    state: DeliveryState
-    count: int
-    oldest_at: float
 
 
 def enqueue(conn: Connection, request: DeliveryRequest, now: float) -> int:
@@ -186,23 +178,6 @@ def wake(conn: Connection, destination: str, now: float) -> int:
 def any_due(conn: Connection, destination: str, now: float) -> bool:
     """Whether :func:`lease` would find something; a read, so that an idle lane never takes the write lock."""
     return bool(_due(conn, destination, now))
-
-
-def depth(conn: Connection) -> list[Depth]:
-    """Every destination and state that has deliveries, with their number and the age of the oldest."""
-    groups = (
-        select(
-            _table.destination,
-            _table.state,
-            func.count().label("number"),
-            func.min(_table.id).label("oldest"),
-        )
-        .group_by(_table.destination, _table.state)
-        .subquery()
-    )
-    query = select(groups, _table.created_at).join(deliveries, _table.id == groups.c.oldest)
-    rows = conn.execute(query.order_by(groups.c.destination, groups.c.state))
-    return [Depth(row.destination, DeliveryState(row.state), row.number, row.created_at) for row in rows]
 
 
 _NO_LEASE: Final = {"lease_owner": None, "lease_until": None}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import tempfile
 import threading
 import time
-from collections import Counter
 from pathlib import Path
 
 import structlog
@@ -32,7 +32,7 @@ class Receiver:
         self._settings = settings
         self._admission = admission
         self._touched: dict[int, set[str]] = {}
-        self._bare: Counter[str] = Counter()
+        self._bare: dict[int, tuple[str, socket.socket]] = {}  # by association, the oldest first
         self._lock = threading.Lock()
         self._server: ThreadedAssociationServer | None = None
         _config.STORE_RECV_CHUNKED_DATASET = True
@@ -65,12 +65,15 @@ class Receiver:
             (evt.EVT_CONN_OPEN, self._on_connect),
             (evt.EVT_CONN_CLOSE, self._on_close),
             (evt.EVT_REQUESTED, self._on_requested),
+            (evt.EVT_ACCEPTED, self._on_accepted),
             (evt.EVT_C_ECHO, lambda _event: _SUCCESS),
             (evt.EVT_C_STORE, self._on_store),
         ]
         address = (self._settings.host, self._settings.port)
         server = self._ae.start_server(address, block=False, evt_handlers=handlers)
         assert server is not None  # block=False always returns one
+        # The library lets five callers queue; the next of that moment would wait a second for TCP's second try.
+        server.socket.listen(self._settings.max_associations)
         self._server = server
         return int(server.server_address[1])
 
@@ -81,26 +84,29 @@ class Receiver:
         self._ae.shutdown()
 
     def _on_connect(self, event: evt.Event) -> None:
-        connection = event.assoc.dul.socket.socket
-        address = str(event.address[0])
+        connection, address = event.assoc.dul.socket.socket, str(event.address[0])
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._lock:
-            self._bare[address] += 1
-            event.assoc.bare_address = address
-            crowded = self._bare[address] > self._settings.max_idle_connections_per_address
-        if crowded:
+            self._bare[id(event.assoc)] = (address, connection)
+            waiting = [key for key, (from_address, _) in self._bare.items() if from_address == address]
+            crowded = len(waiting) > self._settings.max_idle_connections_per_address
+            oldest = self._bare.pop(waiting[0])[1] if crowded else None
+        if oldest is not None:  # the newcomer may be about to speak; who has been silent longest has to go
             log.warning("connection.refused", cause="too many idle connections from one address")
-            connection.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):  # it has gone by itself
+                oldest.shutdown(socket.SHUT_RDWR)
 
     def _on_requested(self, event: evt.Event) -> None:
         self._no_longer_bare(event)
 
     def _no_longer_bare(self, event: evt.Event) -> None:
         with self._lock:
-            address = getattr(event.assoc, "bare_address", None)
-            if address is not None:
-                self._bare[address] -= 1
-                event.assoc.bare_address = None
+            self._bare.pop(id(event.assoc), None)
+
+    def _on_accepted(self, event: evt.Event) -> None:
+        """A scanner that sends a kind of object we do not take is seen in the log, not only at the scanner."""
+        for context in event.assoc.rejected_contexts:
+            log.warning("context.rejected", abstract_syntax=str(context.abstract_syntax), result=context.result)
 
     def _on_store(self, event: evt.Event) -> int | Dataset:
         source = str(event.assoc.requestor.ae_title).strip() or "UNKNOWN"

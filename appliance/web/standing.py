@@ -88,7 +88,7 @@ def _standing_of_revision(box: str | None, cloud: str | None) -> str:
 
 
 def confirmation(opinions: Opinions, escalation_state: str | None) -> Confirmation | None:
-    """How far the decision is confirmed; None before there is one.
+    """How far the decision is confirmed; None where nothing has been said.
 
     ``escalation_state`` is the state of the study's present escalation delivery, None when there is none.
     """
@@ -107,6 +107,8 @@ def confirmation(opinions: Opinions, escalation_state: str | None) -> Confirmati
         return Confirmation.PROVISIONAL
     if escalation_state is not None or opinions.escalated:
         return Confirmation.WAITING
+    if opinions.decision == "not_triaged":
+        return None  # nothing was said, so there is nothing to confirm
     return Confirmation.NO_CLOUD if opinions.decision == "escalate" else Confirmation.ON_THE_BOX
 
 

@@ -58,7 +58,8 @@ class Upload:
 
     def cut_back(self, offset: int) -> None:
         """Forget everything after ``offset``."""
-        os.truncate(self.path, offset)
+        if self.offset > offset:
+            os.truncate(self.path, offset)
 
 
 class Uploads:

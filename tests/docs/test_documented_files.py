@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from appliance.configuration import load_settings
 from tests.docs.blocks import ROOT, block, documents
 
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
@@ -109,20 +108,3 @@ def test_every_file_of_the_code_map_exists() -> None:
     named = re.findall(r"`([a-z_]+/[a-z_/.]*)`", block(_prose(ROOT / "README.md"), "names", "code-map"))
     assert len(named) >= 15
     assert [name for name in named if not (ROOT / name).exists()] == []
-
-
-def test_every_make_target_that_is_named_exists() -> None:
-    """``make x`` in a document is a target of the Makefile."""
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    for path in documents():
-        named = set(re.findall(r"(?:^|`)make ((?:[a-z]+ ?)+)", _prose(path), re.MULTILINE))
-        assert {word for words in named for word in words.split()} <= targets, path.name
-
-
-@RELATIVE_TO_DOCS
-def test_every_configuration_example_is_accepted(path: Path, tmp_path: Path) -> None:
-    """Each TOML example of a document passes the validation that a box's start makes."""
-    for number, example in enumerate(re.findall(r"^```toml\n(.*?)^```", _prose(path), re.DOTALL | re.MULTILINE)):
-        file = tmp_path / f"{number}.toml"
-        file.write_text(example, encoding="utf-8")
-        load_settings(file)

@@ -7,7 +7,9 @@ import pytest
 from appliance.settings import Settings
 from models.reasons import Reason
 from tests.docs.blocks import ROOT, block, block_names, documents, first_cells, with_block
-from tests.docs.tables import TABLES, all_commands, commands, configuration, reasons, sections, table, unit_of
+from tests.docs.markdown import table
+from tests.docs.model_tables import configuration, sections, unit_of
+from tests.docs.tables import TABLES, all_commands, commands, reasons
 
 
 @pytest.mark.parametrize(("document", "name"), TABLES, ids=lambda part: str(part))

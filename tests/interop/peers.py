@@ -128,11 +128,14 @@ class Box:
 
 
 @contextmanager
-def storescp(folder: Path, *options: str) -> Iterator[int]:
-    """DCMTK's storage SCP, which writes what it is sent into ``folder`` bit by bit; yields its port."""
+def storescp(folder: Path, *accepting: str | Path) -> Iterator[int]:
+    """DCMTK's storage SCP, which writes what it is sent into ``folder`` bit by bit; yields its port.
+
+    ``accepting`` are its options for transfer syntaxes; ``+xa`` takes the usual ones.
+    """
     folder.mkdir()
     port = free_port()
-    command = [program("storescp"), "+B", "+xa", "-dhl", "-aet", "ARCHIVE", "-od", str(folder), *options, str(port)]
+    command = [program("storescp"), "+B", "-dhl", "-aet", "ARCHIVE", "-od", str(folder), *map(str, accepting), str(port)]
     with running(command, folder.with_suffix(".log"), lambda: listening(port)):
         yield port
 

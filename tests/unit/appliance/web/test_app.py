@@ -62,7 +62,8 @@ def page(rows: Rows, path: str = "/") -> Elements:
 def full(rows: Rows) -> None:
     """One study of every kind, everything else that the page can show, and markup in every free text."""
     rows.study("1", "urgent", patient_name=f"{MARKUP}^x", patient_id=MARKUP, study_description=MARKUP,
-               modalities="DX", calling_ae_title="<b>AE</b>", pack="p", pack_digest="a" * 64, detail=MARKUP)  # fmt: skip
+               modalities="DX", calling_ae_title="<b>AE</b>", pack="p",
+               pack_digest="a" * 64, detail=MARKUP)  # fmt: skip
     rows.finding("1", f"pneumonia{MARKUP}", 0.93)
     rows.delivery("1", "report", "pacs-main", "parked")
     rows.study("2", "escalate", escalated=True)

@@ -70,6 +70,8 @@ def test_a_late_image_takes_back_all_but_urgent(state: str) -> None:
     [
         (opinions(None), None, None),
         (opinions("routine"), None, Confirmation.ON_THE_BOX),
+        (opinions("not_triaged"), None, None),
+        (opinions("not_triaged", escalated=True), "waiting", Confirmation.WAITING),
         (opinions(), None, Confirmation.NO_CLOUD),
         (opinions(escalated=True), None, Confirmation.WAITING),
         (opinions(escalated=True), "waiting", Confirmation.WAITING),

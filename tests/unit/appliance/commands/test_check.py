@@ -1,0 +1,128 @@
+"""``scanside check``: each thing that is wrong is said, with what to do, and makes exit status 1."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from appliance.ingest.admit import Admission
+from appliance.home import Home
+from appliance.errors import ReceiveError
+from appliance.settings import Settings
+from store_forward.database import writing
+from tests.dicom_factory import as_bytes
+from tests.small_box import NOW, image
+from tests.unit.appliance.commands.conftest import Ended, Scanside
+
+
+def bad(ended: Ended) -> dict[str, str]:
+    """What was found wrong."""
+    return {row["what"]: row["detail"] for row in ended.rows if not row["ok"]}
+
+
+def receive(home: Home, settings: Settings, content: bytes) -> None:
+    """Take one file in."""
+    temporary = home.spool.temporary()
+    temporary.write_bytes(content)
+    Admission(home.engine, home.spool, settings.limits, settings.dicom).admit(temporary, "SCANNER", NOW)
+
+
+def test_a_healthy_box(scanside: Scanside, home: Home, settings: Settings) -> None:
+    """Everything is looked at, all is well, exit status 0."""
+    receive(home, settings, as_bytes(image()))
+    ended = scanside("check", "--rehash", "--json")
+    assert ended.status == 0, ended.out
+    looked_at = {row["what"]: row["detail"] for row in ended.rows}
+    assert set(looked_at) >= {"configuration", "cloud", "database", "disk", "site key", "spool", "set aside"}
+    assert looked_at["spool"] == "1 files, all read back"
+    assert looked_at["set aside"] == "none"
+    assert any(name == "pack tiny" for name in looked_at)
+    assert "ok   configuration: valid" in scanside("check").out
+
+
+def test_a_missing_spool_file(scanside: Scanside, home: Home, settings: Settings) -> None:
+    """A row without its file is found without reading files back."""
+    receive(home, settings, as_bytes(image()))
+    (path,) = [one for one in (home.spool.root / "objects").rglob("*") if one.is_file()]
+    path.unlink()
+    ended = scanside("check", "--json")
+    assert ended.status == 1
+    assert bad(ended) == {"spool": f"1 of 1 files missing or damaged ({path.name[:12]})"}
+
+
+def test_a_damaged_spool_file(scanside: Scanside, home: Home, settings: Settings) -> None:
+    """A changed byte is found by --rehash, and only by it."""
+    receive(home, settings, as_bytes(image()))
+    (path,) = [one for one in (home.spool.root / "objects").rglob("*") if one.is_file()]
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert scanside("check", "--json").status == 0
+    ended = scanside("check", "--rehash", "--json")
+    assert (ended.status, set(bad(ended))) == (1, {"spool"})
+
+
+def test_what_was_set_aside_is_counted(scanside: Scanside, home: Home, settings: Settings) -> None:
+    """It is kept, so nothing is wrong, but it is said."""
+    with pytest.raises(ReceiveError):
+        receive(home, settings, b"no instance")
+    rows = {row["what"]: row for row in scanside("check", "--json").rows}
+    assert rows["set aside"]["ok"]
+    assert rows["set aside"]["detail"] == "1 instances; the status page shows why"
+
+
+def test_the_disk_under_its_floor(scanside: Scanside, config: Path) -> None:
+    """With what happens next."""
+    config.write_text(config.read_text().replace("floor_bytes = 0", f"floor_bytes = {1 << 60}"))
+    found = bad(scanside("check", "--json"))
+    assert found["disk"].endswith("make room, then reception goes on by itself")
+
+
+def test_a_cloud_without_a_token(
+    scanside: Scanside, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Missing, empty, or there."""
+    config.write_text(config.read_text() + '[cloud]\nurl = "https://cloud.example.org"\n')
+    missing = bad(scanside("check", "--json"))["cloud"]
+    assert missing == "no token for https://cloud.example.org: set SCANSIDE_CLOUD_TOKEN or cloud.token_file"
+    monkeypatch.setenv("SCANSIDE_CLOUD_TOKEN", "t" * 20)
+    assert scanside("check", "--json").status == 0
+    (tmp_path / "token").write_text("")
+    config.write_text(config.read_text() + f'token_file = "{tmp_path / "token"}"\n')
+    assert "secret file is empty" in bad(scanside("check", "--json"))["cloud"]
+
+
+def test_a_key_others_can_read(scanside: Scanside, home: Home) -> None:
+    """The repair is a command."""
+    assert scanside("check").status == 0
+    home.site_key_path.chmod(0o644)
+    assert f"chmod 600 {home.site_key_path}" in bad(scanside("check", "--json"))["site key"]
+
+
+def test_a_database_of_another_version(scanside: Scanside, home: Home) -> None:
+    """Nothing is done to it; the rest cannot be looked at."""
+    with writing(home.engine) as connection:
+        connection.execute(text("PRAGMA user_version = 99"))
+    ended = scanside("check", "--json")
+    assert ended.status == 1
+    assert "schema version 99" in bad(ended)["database"]
+
+
+def test_a_file_where_the_home_should_be(scanside: Scanside, tmp_path: Path) -> None:
+    """A box that cannot make its home says so."""
+    (tmp_path / "box").write_text("in the way")
+    ended = scanside("check", "--json")
+    assert ended.status == 1
+    assert "File exists" in bad(ended)["database"] or "Not a directory" in bad(ended)["database"]
+
+
+def test_an_altered_pack(scanside: Scanside, config: Path, tiny_packs: Path, tmp_path: Path) -> None:
+    """With the file that is not what it was."""
+    (tmp_path / "more" / "tiny").mkdir(parents=True)
+    for file in (tiny_packs / "tiny").iterdir():
+        (tmp_path / "more" / "tiny" / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "more" / "tiny" / "golden.npz").write_bytes(b"?")
+    config.write_text(config.read_text().replace(str(tiny_packs), str(tmp_path / "more")))
+    assert "golden.npz is not the file the manifest names" in bad(scanside("check", "--json"))["pack tiny"]

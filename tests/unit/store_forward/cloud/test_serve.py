@@ -1,0 +1,94 @@
+"""The two processes, for real: an upload goes in at one end, the answer comes out at the other."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from store_forward.cloud.errors import AlreadyRunning
+from store_forward.cloud.serve import build_server, run_analysis, run_endpoint
+from store_forward.cloud.settings import CloudSettings
+from tests.dicom_factory import as_bytes, chest_radiograph
+from tests.tiny_pack import picture, write_tiny_pack
+from tests.unit.store_forward.running_cloud import TOKEN, deliver, link_to, running, settings_at
+
+ANALYSIS = """
+import signal, sys, threading
+from pathlib import Path
+from store_forward.cloud.serve import run_analysis
+from store_forward.cloud.settings import CloudSettings
+stop = threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: stop.set())
+run_analysis(CloudSettings.model_validate_json(sys.argv[1]), stop)
+"""
+
+
+def analysis_process(settings: CloudSettings) -> subprocess.Popen[bytes]:
+    """The analysis in a process of its own, as the supervisor starts it."""
+    return subprocess.Popen([sys.executable, "-c", ANALYSIS, settings.model_dump_json()])
+
+
+def test_from_upload_to_answer(tmp_path: Path) -> None:
+    """Endpoint and analysis share nothing but the home folder."""
+    write_tiny_pack(tmp_path / "packs" / "tiny-full", role="cloud", name="a-tiny-full")
+    settings = settings_at(tmp_path / "cloud", packs=tmp_path / "packs", analysis_poll_s=0.02)
+    payload = tmp_path / "payload"
+    with zipfile.ZipFile(payload, "w") as archive:
+        archive.writestr("1", as_bytes(chest_radiograph(pixels=picture("urgent"), PatientAge="040Y")))
+    with running(settings) as port, link_to(port) as link:
+        receipt = deliver(link, payload)
+        process = analysis_process(settings)
+        try:
+            [answer] = link.answers(0, 60.0)
+        finally:
+            process.terminate()
+        assert process.wait(30) == 0
+    assert (answer.case, answer.decision, answer.pack) == (receipt.digest, "urgent", "a-tiny-full")
+
+
+def test_a_home_folder_has_one_analysis(tmp_path: Path) -> None:
+    """The second does not touch what the first has under way."""
+    settings = settings_at(tmp_path / "cloud")
+    settings.home.mkdir()
+    holder = subprocess.Popen(
+        ["flock", "--exclusive", str(settings.home / "analysis.lock"), "cat"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdin is not None
+    assert holder.stdout is not None
+    holder.stdin.write(b"held\n")
+    holder.stdin.flush()
+    assert holder.stdout.readline() == b"held\n"
+    with pytest.raises(AlreadyRunning):
+        run_analysis(settings, threading.Event())
+    holder.communicate()
+
+
+def test_the_endpoint_stops_when_told(tmp_path: Path) -> None:
+    """By its event, from a thread as well."""
+    stop = threading.Event()
+    thread = threading.Thread(target=run_endpoint, args=(settings_at(tmp_path / "cloud"), stop))
+    thread.start()
+    stop.set()
+    thread.join(20.0)
+    assert not thread.is_alive()
+
+
+def test_a_taken_port_is_an_error_not_a_silence(tmp_path: Path) -> None:
+    """The supervisor sees the process end."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        taken = settings_at(tmp_path / "cloud", port=listener.getsockname()[1])
+        with pytest.raises(SystemExit):
+            build_server(taken).run()
+
+
+def test_the_token_stays_out_of_what_the_server_says(tmp_path: Path) -> None:
+    """Its configuration can be printed."""
+    assert TOKEN not in repr(build_server(settings_at(tmp_path / "cloud")).config.__dict__)
