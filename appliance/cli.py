@@ -218,21 +218,22 @@ def outbox_retry(
     deliveries: Annotated[list[int] | None, typer.Argument(help="Delivery numbers.")] = None,
     parked: Annotated[bool, typer.Option("--parked", help="All that are parked.")] = False,
     config: Config = None,
+    as_json: Json = False,
 ) -> None:
     """Make deliveries due now."""
     from appliance.commands.outbox import retry_deliveries
 
     count = retry_deliveries(_box(load_settings(config)).engine, deliveries or [], parked)
-    _say(f"{count} due now")
+    _emit({"due": count}) if as_json else _say(f"{count} due now")
 
 
 @outbox_app.command("park")
-def outbox_park(deliveries: list[int], config: Config = None) -> None:
+def outbox_park(deliveries: list[int], config: Config = None, as_json: Json = False) -> None:
     """Set deliveries aside until a person asks for them again."""
     from appliance.commands.outbox import park_deliveries
 
     count = park_deliveries(_box(load_settings(config)).engine, deliveries)
-    _say(f"{count} parked")
+    _emit({"parked": count}) if as_json else _say(f"{count} parked")
 
 
 @models_app.command("list")
@@ -245,8 +246,9 @@ def models_list(config: Config = None, as_json: Json = False) -> None:
 
 
 @models_app.command("verify")
-def models_verify(folder: Path) -> None:
+def models_verify(folder: Path, config: Config = None, as_json: Json = False) -> None:
     """Check a pack's folder against its manifest."""
+    load_settings(config)
     from models.errors import PackRejected
     from models.pack import load_pack
 
@@ -254,7 +256,8 @@ def models_verify(folder: Path) -> None:
         pack = load_pack(folder)
     except PackRejected as rejected:
         raise _fail(str(rejected)) from None
-    _say(f"{pack.manifest.name} {pack.manifest.version} {pack.digest}")
+    row = {"name": pack.manifest.name, "version": pack.manifest.version, "digest": pack.digest}
+    _emit(row) if as_json else _say(" ".join(row.values()))
 
 
 @models_app.command("selftest")

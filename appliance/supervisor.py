@@ -15,6 +15,8 @@ import structlog
 
 log = structlog.get_logger()
 STOP_GRACE_S = 10.0
+#: Set in the environment of a supervisor that must not outlive whoever holds the other end of its standard input.
+END_WITH_INPUT = "SCANSIDE_END_WITH_INPUT"
 
 
 def restart_delay_s(exits: Sequence[float], now: float, per_minute: int) -> float:
@@ -57,6 +59,8 @@ class Supervisor:
         """Supervise until asked to stop, then end every process within :data:`STOP_GRACE_S`."""
         signal.signal(signal.SIGTERM, self.request_stop)
         signal.signal(signal.SIGINT, self.request_stop)
+        if os.environ.get(END_WITH_INPUT):
+            threading.Thread(target=_await_end_of_input, args=(self._stop,), daemon=True).start()
         try:
             while not self._stop.is_set():
                 for child in self._children.values():

@@ -80,6 +80,7 @@ class Lane:
         self._cap_s = cap_s
         self._owner = f"{name}-{secrets.token_hex(8)}"
         self._rng = random.Random()
+        self._extend_at = 0.0
 
     def step(self, stop: Callable[[], bool]) -> bool:
         """Attempt the next delivery that is due; False when there is none."""
@@ -90,6 +91,7 @@ class Lane:
             delivery = outbox.lease(connection, self.name, self._owner, time.time(), _LEASE_S)
         if delivery is None:
             return False
+        self._extend_at = time.monotonic() + _LEASE_S / 4
         settle = self._attempt(delivery, stop)
         try:
             with writing(self._engine) as connection:
@@ -104,12 +106,24 @@ class Lane:
         if not self._spool.verify(delivery.payload):
             return self._refused(delivery, "spool_object_damaged", "run scanside check; the study can be read again")
         try:
-            receipt = self._carrier.carry(path, delivery, stop)
+            receipt = self._carrier.carry(path, delivery, lambda: self._keep_lease(delivery) or stop())
         except DeliveryDeferred as deferred:
             return self._deferred(delivery, deferred)
         except DeliveryRefused as refused:
             return self._refused(delivery, refused.cause, refused.detail)
         return self._delivered(delivery, receipt)
+
+    def _keep_lease(self, delivery: Delivery) -> bool:
+        """Asked between chunks: hold the lease on while a long upload gets on; True when it has been lost."""
+        if time.monotonic() < self._extend_at:
+            return False
+        self._extend_at = time.monotonic() + _LEASE_S / 4
+        try:
+            with writing(self._engine) as connection:
+                outbox.extend(connection, delivery, time.time(), _LEASE_S)
+        except LeaseLost:
+            return True
+        return False
 
     def _delivered(self, delivery: Delivery, receipt: str) -> Callable[[Connection, float], None]:
         def write(connection: Connection, now: float) -> None:

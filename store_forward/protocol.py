@@ -28,7 +28,6 @@ UPLOAD_OFFSET: Final = "Upload-Offset"
 RECEIPT: Final = "Scanside-Receipt"
 CHUNK_CONTENT_TYPE: Final = "application/offset+octet-stream"
 
-LENGTH_REQUIRED: Final = 411
 OFFSET_CONFLICT: Final = 409
 TOO_LARGE: Final = 413
 UNSUPPORTED_TYPE: Final = 415

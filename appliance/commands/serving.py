@@ -86,6 +86,7 @@ def cloud_settings(settings: Settings) -> CloudSettings:
         free_floor_bytes=settings.limits.free_disk_floor_bytes,
         certificate=own.certificate,
         private_key=own.private_key,
+        packs=settings.triage.packs,
     )
 
 

@@ -23,7 +23,8 @@ def status_of(settings: Settings) -> dict[str, Any]:
 def status_text(found: dict[str, Any]) -> str:
     """The same in a few lines for a person."""
     lines = [f"{'!' if one['severity'] == 'problem' else '·'} {one['text']}" for one in found["notices"]]
-    counts = ", ".join(f"{count} {name}" for name, count in found["worklist"]["counts"].items() if count)
+    tallied = {**found["worklist"]["counts"], "pending": found["worklist"]["pending_count"]}
+    counts = ", ".join(f"{count} {name}" for name, count in tallied.items() if count)
     lines.append(f"studies      {counts or 'none yet'}")
     for link in found["destinations"]:
         waiting = link["waiting"] + link["leased"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -37,6 +38,7 @@ class Account:
 
 def play(images: Path | None, *, once: bool, as_json: bool, page_port: int | None = None) -> bool:
     """Run the demonstration; True when nothing was lost or doubled and every escalation was answered."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # however it is ended, the stage is cleared
     port = page_port or (free_port() if once or listening(_PAGE_PORT) else _PAGE_PORT)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="scanside-demo-") as scratch:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,6 +24,7 @@ from appliance.home import open_home
 from appliance.results.pacs import PacsLink
 from appliance.schema import instances, studies
 from appliance.settings import Settings
+from appliance.supervisor import END_WITH_INPUT
 from store_forward.database import reading
 from store_forward.errors import DeliveryDeferred
 from store_forward.outbox import deliveries
@@ -87,20 +89,22 @@ ae_title = "{self.archive.ae_title}"
                 program.wait(15.0)
             except subprocess.TimeoutExpired:
                 os.killpg(program.pid, signal.SIGKILL)
+            if program.stdin is not None:
+                program.stdin.close()
         self.link.close()
         self.archive.close()
         self.home.engine.dispose()
         self._log.close()
 
     def start(self, name: str) -> None:
-        """Start ``serve`` or ``cloud`` as a person would, with the token in its environment."""
+        """Start ``serve`` or ``cloud`` as a person would; unlike a person's, it ends with this process."""
         command = [sys.executable, "-m", "appliance", name, "--config", str(self._config)]
-        environment = os.environ | {"SCANSIDE_CLOUD_TOKEN": self._token}
+        environment = os.environ | {"SCANSIDE_CLOUD_TOKEN": self._token, END_WITH_INPUT: "1"}
         environment.pop("SCANSIDE_HOME", None)
         self._programs[name] = subprocess.Popen(
             command,
             env=environment,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=self._log,
             start_new_session=True,
@@ -163,10 +167,10 @@ ae_title = "{self.archive.ae_title}"
 
     def answers(self) -> list[Answer]:
         """Everything the cloud has ever answered this box, straight from the cloud."""
-        link = CloudLink(f"http://127.0.0.1:{self._cloud_port}", self._token, "box", 65536, 10.0)
         found: list[Answer] = []
-        while page := link.answers(found[-1].seq if found else 0, 0.0):
-            found += page
+        with closing(CloudLink(f"http://127.0.0.1:{self._cloud_port}", self._token, "box", 65536, 10.0)) as link:
+            while page := link.answers(found[-1].seq if found else 0, 0.0):
+                found += page
         return found
 
 

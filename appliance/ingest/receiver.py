@@ -13,6 +13,7 @@ import structlog
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, AllTransferSyntaxes
 from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
+from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import Verification
 from pynetdicom.transport import ThreadedAssociationServer
 
@@ -23,6 +24,24 @@ from appliance.settings import Dicom
 log = structlog.get_logger()
 _SUCCESS = 0x0000
 _LONGEST_COMMENT = 64  # ErrorComment is LO (PS3.7 C)
+
+#: Stored as it comes, like everything else, although the library's list leaves it out (PS3.6 table A-1).
+_NEWER_TRANSFER_SYNTAXES = (
+    "1.2.840.10008.1.2.1.98",  # Encapsulated Uncompressed Explicit VR Little Endian
+    "1.2.840.10008.1.2.4.110",  # JPEG XL Lossless
+    "1.2.840.10008.1.2.4.111",  # JPEG XL JPEG Recompression
+    "1.2.840.10008.1.2.4.112",  # JPEG XL
+    "1.2.840.10008.1.2.8.1",  # Deflated Image Frame Compression
+)
+#: JPEG processes 3 to 29, which PS3.5 has retired and old archives still send.
+_RETIRED_TRANSFER_SYNTAXES = tuple(f"1.2.840.10008.1.2.4.{n}" for n in (52, 53, 54, 55, 56, *range(58, 67)))
+
+
+class _SharedContexts(list[PresentationContext]):
+    """What we accept. The library copies its 10,000 UIDs for each connection (40 ms); nobody changes them."""
+
+    def __deepcopy__(self, memo: dict[int, object]) -> _SharedContexts:
+        return self
 
 
 class Receiver:
@@ -46,13 +65,12 @@ class Receiver:
         ae.acse_timeout = own.acse_timeout_s
         ae.dimse_timeout = own.association_timeout_s
         ae.network_timeout = own.association_timeout_s
-        # Bare TCP connections count as associations in the library, so they get room of their own.
-        ae.maximum_associations = own.max_associations + 8 * own.max_idle_connections_per_address
+        ae.maximum_associations = own.max_associations
         ae.require_called_aet = own.require_called_ae_title
         ae.require_calling_aet = list(own.calling_ae_titles)
         ae.add_supported_context(Verification)
-        for context in AllStoragePresentationContexts:
-            ae.add_supported_context(str(context.abstract_syntax), list(AllTransferSyntaxes))
+        for sop_class in storage_sop_classes():
+            ae.add_supported_context(sop_class, list(transfer_syntaxes()))
         return ae
 
     def start(self) -> int:
@@ -70,7 +88,8 @@ class Receiver:
             (evt.EVT_C_STORE, self._on_store),
         ]
         address = (self._settings.host, self._settings.port)
-        server = self._ae.start_server(address, block=False, evt_handlers=handlers)
+        contexts = _SharedContexts(self._ae.supported_contexts)
+        server = self._ae.start_server(address, block=False, evt_handlers=handlers, contexts=contexts)
         assert server is not None  # block=False always returns one
         # The library lets five callers queue; the next of that moment would wait a second for TCP's second try.
         server.socket.listen(self._settings.max_associations)
@@ -91,6 +110,7 @@ class Receiver:
             waiting = [key for key, (from_address, _) in self._bare.items() if from_address == address]
             crowded = len(waiting) > self._settings.max_idle_connections_per_address
             oldest = self._bare.pop(waiting[0])[1] if crowded else None
+            self._make_room()
         if oldest is not None:  # the newcomer may be about to speak; who has been silent longest has to go
             log.warning("connection.refused", cause="too many idle connections from one address")
             with contextlib.suppress(OSError):  # it has gone by itself
@@ -102,6 +122,11 @@ class Receiver:
     def _no_longer_bare(self, event: evt.Event) -> None:
         with self._lock:
             self._bare.pop(id(event.assoc), None)
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """The library counts bare TCP connections as associations, so they get room of their own."""
+        self._ae.maximum_associations = self._settings.max_associations + len(self._bare)
 
     def _on_accepted(self, event: evt.Event) -> None:
         """A scanner that sends a kind of object we do not take is seen in the log, not only at the scanner."""
@@ -147,3 +172,9 @@ def _status(refused: ReceiveError) -> Dataset:
 def storage_sop_classes() -> tuple[UID, ...]:
     """Every storage SOP class that is accepted, for the documents and the tests."""
     return tuple(UID(str(context.abstract_syntax)) for context in AllStoragePresentationContexts)
+
+
+def transfer_syntaxes() -> tuple[UID, ...]:
+    """Every transfer syntax that is accepted, for each of them."""
+    more = (*_NEWER_TRANSFER_SYNTAXES, *_RETIRED_TRANSFER_SYNTAXES)
+    return (*AllTransferSyntaxes, *(UID(uid) for uid in more if uid not in AllTransferSyntaxes))

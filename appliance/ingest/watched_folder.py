@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from appliance.errors import OutOfResources, ReceiveError
+from appliance.errors import InstanceTooLarge, OutOfResources, ReceiveError
 from appliance.ingest.admit import Admission
 from store_forward.errors import SpoolFull
 from store_forward.spool import Spool
@@ -32,11 +32,13 @@ class WatchedFolder:
         self._admission = admission
         self._spool = spool
         self._seen: dict[Path, tuple[int, int, float]] = {}
+        self._too_large: set[Path] = set()
 
     def scan(self, now: float) -> int:
         """One look; returns how many files were taken in.
 
-        Files that had to wait for disk room stay, and so does a file that cannot be read or removed.
+        Files that had to wait for disk room stay, and so does a file that cannot be read or removed, or is over its
+        limit: it is the only copy there is.
         """
         taken, studies = 0, set()
         for path in self._settled_files(now):
@@ -58,7 +60,8 @@ class WatchedFolder:
     def _settled_files(self, now: float) -> list[Path]:
         settled = []
         present = {}
-        for path in sorted(p for p in self._folder.rglob("*") if p.is_file() and not p.is_symlink()):
+        files = {path for path in self._folder.rglob("*") if path.is_file() and not path.is_symlink()}
+        for path in sorted(files - self._too_large):
             try:
                 state = path.stat()
             except FileNotFoundError:
@@ -78,6 +81,10 @@ class WatchedFolder:
             _, study = self._admission.admit(temporary, SOURCE, now)
         except OutOfResources:
             raise
+        except InstanceTooLarge as refused:
+            log.warning("file.stays_where_it_is", reason=refused.reason, cause=refused.comment)
+            self._too_large.add(path)
+            return None
         except ReceiveError as refused:
             log.warning("file.set_aside", reason=refused.reason)
             study = None

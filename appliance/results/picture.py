@@ -62,11 +62,6 @@ def overlay(pixels: GreyImage, heat_map: GreyImage | None, longest_side_px: int)
     return np.asarray(np.rint(blended), np.uint8)
 
 
-def thumbnail(pixels: GreyImage, side: int) -> bytes:
-    """A grey PNG of ``pixels`` whose longer side is at most ``side`` pixels."""
-    return _png(_shrunk(_eight_bit(pixels), side))
-
-
 def as_png(rgb: RgbImage) -> bytes:
     """``(rows, columns, 3)`` uint8 RGB as a PNG file."""
     return _png(np.ascontiguousarray(rgb[:, :, ::-1]))

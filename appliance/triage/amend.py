@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,16 @@ from store_forward.spool import Spool
 _POSITIVE_FROM = 0.5
 
 
-def agreement(box: list[float], cloud: list[float]) -> Agreement | None:
-    """Whether both sides lean the same way; ``None`` when one of them has nothing to say."""
-    if not box or not cloud:
+def agreement(box: Sequence[float], cloud: Decision) -> Agreement | None:
+    """Whether the side the box leaned to is the one the cloud took; ``None`` when either took none.
+
+    Args:
+        box: the probabilities the box found, 0..1.
+        cloud: what the full model decided; only ``routine`` and ``urgent`` take a side.
+    """
+    if not box or cloud not in (Decision.routine, Decision.urgent):
         return None
-    same = (max(box) >= _POSITIVE_FROM) == (max(cloud) >= _POSITIVE_FROM)
+    same = (max(box) >= _POSITIVE_FROM) == (cloud is Decision.urgent)
     return Agreement.AGREES if same else Agreement.DISAGREES
 
 
@@ -123,9 +129,7 @@ def _paths(connection: Connection, study: Row[Any], spool: Spool) -> list[Path]:
 def _amend(connection: Connection, outcome: StudyOutcome, requests: list[DeliveryRequest], now: float) -> None:
     answer = outcome.answer
     assert answer is not None
-    verdict = agreement(
-        [found.probability for found in outcome.findings], [found.probability for found in answer.findings]
-    )
+    verdict = agreement([found.probability for found in outcome.findings], answer.decision)
     pack = answer.pack
     changed = connection.execute(
         update(studies)

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from appliance.privacy.errors import CannotDeidentify
 from appliance.privacy.package import package_study
 from appliance.results.outcome import ImageFinding, StudyOutcome
-from appliance.results.picture import as_png, build_picture, overlay, thumbnail
+from appliance.results.picture import as_png, build_picture, overlay
 from appliance.results.reference import can_be_referenced
 from appliance.results.report import build_report
 from appliance.settings import Settings
@@ -56,7 +56,7 @@ class PayloadMaker:
         shown = self._open(paths[index]) if with_pixels and paths else None
         heat_map = read[index].heat_map if read else None
         picture = self._keep(as_png(overlay(shown[1], heat_map, _PAGE_PICTURE_PX))) if shown else None
-        small = self._keep(thumbnail(shown[1], _THUMBNAIL_PX)) if shown else None
+        small = self._keep(as_png(overlay(shown[1], heat_map, _THUMBNAIL_PX))) if shown else None
         subject = _subject(outcome)
         documents, unsaid = self._documents(_sources(paths, read), outcome, shown, heat_map)
         requests = results(subject, documents, self._pacs)

@@ -109,11 +109,12 @@ def choose_thresholds(plain: Measured, hard: dict[str, Measured]) -> dict[str, A
     for part in hard.values():
         routine = _lowered(routine, probability(part.logits), part.labels)
         urgent = 1.0 - _lowered(1.0 - urgent, 1.0 - probability(part.logits), 1.0 - part.labels)
+    # Even odds are the limit on both sides: nothing likely is routine, nothing unlikely urgent.
     return {
         "temperature": temperature,
         "bias": bias,
-        "routine_below": min(routine, urgent),
-        "urgent_from": urgent,
+        "routine_below": min(routine, 0.5),
+        "urgent_from": max(urgent, 0.5),
     }
 
 

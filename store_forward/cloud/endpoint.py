@@ -10,7 +10,9 @@ from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any, Final
 from weakref import WeakValueDictionary
 
+import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy.exc import OperationalError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -26,6 +28,7 @@ from store_forward.cloud.settings import CloudSettings
 from store_forward.cloud.uploads import Upload
 from store_forward.protocol import Answers, BoxId, Receipt, UploadMetadata
 
+log = structlog.get_logger()
 _OURS: Final = {protocol.TUS_RESUMABLE: protocol.TUS_VERSION, "Cache-Control": "no-store"}
 
 
@@ -116,13 +119,19 @@ class Endpoint:
         return JSONResponse({"status": "ok", "cases": counts}, 200, _OURS)
 
     async def sweep(self) -> None:
-        """Remove stale uploads, again and again until cancelled."""
+        """Remove stale uploads, again and again until cancelled; what fails now is tried again the next time."""
         while True:
-            await run_in_threadpool(self._reception.forget_lost)
-            for name in await run_in_threadpool(self._reception.stale, time.time()):
-                async with self._alone_with(name):
-                    await run_in_threadpool(self._reception.remove, name)
+            try:
+                await self._sweep_once()
+            except (OSError, OperationalError, UploadRefused) as error:
+                log.warning("uploads.not_swept", kind=type(error).__name__)
             await asyncio.sleep(self._settings.sweep_every_s)
+
+    async def _sweep_once(self) -> None:
+        await run_in_threadpool(self._reception.forget_lost)
+        for name in await run_in_threadpool(self._reception.stale, time.time()):
+            async with self._alone_with(name):
+                await run_in_threadpool(self._reception.remove, name)
 
     async def _fill(self, request: Request, upload: Upload, offset: int) -> None:
         """Write the request's body to the end of the upload; what arrived before a cut stays."""

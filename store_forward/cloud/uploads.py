@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from store_forward.durable import FILE_MODE, make_folder, sync_file, sync_folder, write_durably
 from store_forward.protocol import UploadMetadata, upload_id
@@ -66,9 +66,11 @@ class Uploads:
     """The folder of unfinished uploads; one process uses it."""
 
     def __init__(self, folder: Path) -> None:
-        """Make the folder if it is missing. Raises OSError."""
+        """Make the folder if it is missing, and clear away what a power cut left half written. Raises OSError."""
         self._folder = folder
         make_folder(folder)
+        for left_over in folder.glob(".*.part"):
+            left_over.unlink()
 
     def begin(self, metadata: UploadMetadata, size_bytes: int) -> Upload:
         """Start an upload, or find the one this box has begun. Raises ValueError when that one had another length."""
@@ -83,14 +85,14 @@ class Uploads:
         return begun
 
     def find(self, name: str) -> Upload | None:
-        """The unfinished upload of this name, if there is one."""
+        """The unfinished upload of this name, if there is one that can be read."""
         if DIGEST.fullmatch(name) is None:
             return None
         try:
             text = (self._folder / f"{name}{_DESCRIPTION}").read_text(encoding="utf-8")
-        except FileNotFoundError:
+            known = _Description.model_validate_json(text)
+        except (FileNotFoundError, ValidationError):  # rotten: announced anew, and the digest decides in the end
             return None
-        known = _Description.model_validate_json(text)
         return Upload(name, known.metadata, known.size_bytes, self._folder / f"{name}{_BYTES}")
 
     def discard(self, upload: Upload) -> None:

@@ -14,34 +14,37 @@ import pytest
 from appliance.demo.play import count_duplicated, count_lost
 from appliance.demo.stage import Stage
 from appliance.demo.studies import DemoImage, synthetic_studies
+from appliance.process import PROCESSES
 
+# The DICOM library leaves a socket to the garbage collector when a connection is refused, and here many are.
+pytestmark = [pytest.mark.crash, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
 KILLS = int(os.environ.get("POINTS", "8"))
+_ALL = {*PROCESSES, "cloud-endpoint", "cloud-analysis"}
 
 
-def _victims(stage: Stage) -> list[psutil.Process]:
-    """Every supervised process of box and cloud; the supervisors themselves stay."""
-    found: list[psutil.Process] = []
+def _victims(stage: Stage) -> dict[str, psutil.Process]:
+    """Every supervised process of box and cloud by name; the supervisors themselves stay."""
+    found: dict[str, psutil.Process] = {}
     for program in stage.programs():
-        try:
-            found += psutil.Process(program.pid).children()
-        except psutil.NoSuchProcess:
-            continue
+        for process in psutil.Process(program.pid).children():
+            try:
+                found[process.cmdline()[4]] = process  # python -m appliance run NAME
+            except (psutil.NoSuchProcess, psutil.ZombieProcess, IndexError):
+                continue  # ended, or not yet the program it will be
     return found
 
 
 def _kill_at_random(stage: Stage, kills: int, rng: random.Random, done: threading.Event) -> list[str]:
-    killed = []
+    """Kill at random times, each time one of those killed least often so far; returns their names."""
+    killed: list[str] = []
     while len(killed) < kills and not done.is_set():
         time.sleep(rng.uniform(0.2, 1.2))
         victims = _victims(stage)
         if not victims:
             continue
-        victim = rng.choice(victims)
-        try:
-            name = victim.cmdline()[4]
-            victim.kill()
-        except (psutil.NoSuchProcess, IndexError):
-            continue
+        fewest = min(killed.count(name) for name in victims)
+        name = rng.choice(sorted(name for name in victims if killed.count(name) == fewest))
+        victims[name].kill()
         killed.append(name)
     return killed
 
@@ -53,7 +56,6 @@ def _send_until_acknowledged(stage: Stage, image: DemoImage, give_up: float) -> 
         time.sleep(0.3)
 
 
-@pytest.mark.crash
 @pytest.mark.timeout(600)
 def test_random_kills_lose_and_double_nothing(tmp_path: Path) -> None:
     """Receiver, worker, uplink, page, cloud endpoint and analysis are killed while studies flow and after."""
@@ -75,6 +77,7 @@ def test_random_kills_lose_and_double_nothing(tmp_path: Path) -> None:
         done.set()
         stage.wait(lambda: stage.states() == {"settled": len(images)}, 300.0, "every study to settle")
         assert len(killed) == KILLS, killed
+        assert set(killed) == _ALL or len(_ALL) > KILLS
         assert count_lost(stage, images) == 0
         assert count_duplicated(stage) == 0
         escalated = [row for row in stage.rows() if row.escalated]

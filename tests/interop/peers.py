@@ -135,7 +135,17 @@ def storescp(folder: Path, *accepting: str | Path) -> Iterator[int]:
     """
     folder.mkdir()
     port = free_port()
-    command = [program("storescp"), "+B", "-dhl", "-aet", "ARCHIVE", "-od", str(folder), *map(str, accepting), str(port)]
+    command = [
+        program("storescp"),
+        "+B",
+        "-dhl",
+        "-aet",
+        "ARCHIVE",
+        "-od",
+        str(folder),
+        *map(str, accepting),
+        str(port),
+    ]
     with running(command, folder.with_suffix(".log"), lambda: listening(port)):
         yield port
 

@@ -121,7 +121,7 @@ def test_no_error_on_a_secondary_capture(name: str, tmp_path: Path) -> None:
         assert errors(build_picture(SOURCES[name], pixels, heat if number else None, outcome), tmp_path) == []
 
 
-@pytest.mark.parametrize("modality", ["CR"])
+@pytest.mark.parametrize("modality", ["CR", "DX"])
 def test_no_error_on_what_leaves_the_box(modality: str, tmp_path: Path) -> None:
     """A de-identified, compressed radiograph is still a sound object."""
     clean = deidentify(chest_radiograph(modality=modality), bytes(range(32)))

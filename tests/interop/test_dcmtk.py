@@ -15,14 +15,13 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
-    DigitalXRayImageStorageForPresentation,
     HEVCMP51,
     JPEG2000,
-    JPEG2000Lossless,
     MPEG2MPML,
     MPEG4HP41,
-    SecondaryCaptureImageStorage,
     UID,
+    JPEG2000Lossless,
+    SecondaryCaptureImageStorage,
 )
 
 from appliance.ingest.header import dataset_digest
@@ -33,8 +32,8 @@ from appliance.results.report import build_report
 from appliance.schema import instances
 from appliance.settings import Dicom
 from models.decision import Decision, PackIdentity
-from tests.dicom_factory import as_bytes, as_file, chest_pixels, chest_radiograph, compressed, uid
-from tests.interop.peers import Box, digests, program, run, storescp, succeed
+from tests.dicom_factory import as_file, chest_pixels, chest_radiograph, compressed, uid
+from tests.interop.peers import Box, digests, run, storescp, succeed
 
 pytestmark = pytest.mark.interop
 _SUCCESS = "DIMSE Status                  : 0x0000: Success"

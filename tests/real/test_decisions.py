@@ -15,8 +15,29 @@ from pydicom import dcmread
 
 from appliance.demo.stage import Stage
 from appliance.demo.studies import DemoImage, studies_of_folder
+from tests.tiny_pack import write_tiny_pack
 
 _COUNT = 200
+_MODALITIES = [
+    "CR",
+    "CT",
+    "DX",
+    "IO",
+    "MG",
+    "MR",
+    "NM",
+    "OP",
+    "OT",
+    "PT",
+    "PX",
+    "RF",
+    "RG",
+    "SC",
+    "SM",
+    "US",
+    "XA",
+    "XC",
+]
 
 
 def _chosen(real_images: Path, folder: Path) -> None:
@@ -28,8 +49,8 @@ def _chosen(real_images: Path, folder: Path) -> None:
         shutil.copyfile(real_images / "cxr_paediatric" / name, folder / name)
 
 
-def _triage(paths: list[Path]) -> list[dict[str, object]]:
-    command = [sys.executable, "-m", "appliance", "triage", "--json", *map(str, paths)]
+def _triage(paths: list[Path], *options: str) -> list[dict[str, object]]:
+    command = [sys.executable, "-m", "appliance", "triage", "--json", *options, *map(str, paths)]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
     return [json.loads(line) for line in ended.stdout.splitlines()]
 
@@ -52,7 +73,8 @@ def test_two_hundred_real_images_get_the_same_decision_both_ways(real_images: Pa
 
 
 def _store(stage: Stage, images: list[DemoImage]) -> None:
-    if storescu := shutil.which("storescu"):
+    # Not from the environment's own folder: the DICOM library brings a namesake.
+    if storescu := shutil.which("storescu", path="/usr/local/bin:/usr/bin:/bin"):
         peer = ["-aec", "SCANSIDE", "127.0.0.1", str(stage.dicom_port)]
         subprocess.run([storescu, "--required", *peer, *(str(image.path) for image in images)], check=True)
     else:
@@ -63,7 +85,7 @@ def _store(stage: Stage, images: list[DemoImage]) -> None:
 @pytest.mark.timeout(900)
 def test_every_real_dicom_file_gets_a_decision_or_a_reason(real_images: Path) -> None:
     """No crash on any of them, and no animal, limb, hip or other modality is read as a child's chest."""
-    files = sorted(path for path in (real_images / "dicom").iterdir() if path.is_file())
+    files = _dicom_files(real_images)
     rows = _triage(files)
     assert len(rows) == len(files)
     assert all(row["decision"] != "not_triaged" or row["reason"] for row in rows)
@@ -73,6 +95,26 @@ def test_every_real_dicom_file_gets_a_decision_or_a_reason(real_images: Path) ->
         assert header.get("Modality") in ("CR", "DX"), row
         assert header.get("BodyPartExamined") == "CHEST", row
         assert not header.get("PatientSpeciesDescription"), row
+
+
+@pytest.mark.real
+@pytest.mark.timeout(900)
+def test_the_pixels_of_every_real_dicom_file_are_read_or_refused(real_images: Path, tmp_path: Path) -> None:
+    """A pack that is for everything has every decoder at work: a decision from pixels, or a reason, never an end."""
+    files = _dicom_files(real_images)
+    write_tiny_pack(tmp_path / "packs" / "tiny", scope={"modalities": _MODALITIES})
+    config = tmp_path / "box.toml"
+    config.write_text(f'home = "{tmp_path / "home"}"\n[triage]\npacks = "{tmp_path / "packs"}"\n', encoding="utf-8")
+    rows = _triage(files, "--config", str(config))
+    assert [row["path"] for row in rows] == [str(path) for path in files]
+    assert all(row["decision"] != "not_triaged" or row["reason"] for row in rows)
+    read = [row for row in rows if row["decision"] != "not_triaged"]
+    assert len(read) > len(files) // 2
+    assert not [row["path"] for row in rows if row["reason"] in ("model_failed", "worker_gave_up")]
+
+
+def _dicom_files(real_images: Path) -> list[Path]:
+    return sorted(path for path in (real_images / "dicom").iterdir() if path.is_file())
 
 
 @pytest.mark.real

@@ -110,9 +110,7 @@ def test_a_stop_ends_every_process(tmp_path: Path, run: Run) -> None:
         assert not Path(f"/proc/{pid}").exists()
 
 
-def test_a_process_that_does_not_listen_is_killed(
-    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_that_does_not_listen_is_killed(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The grace has an end."""
     monkeypatch.setattr(supervisor, "STOP_GRACE_S", 0.3)
     log = tmp_path / "log"

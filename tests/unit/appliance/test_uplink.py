@@ -61,12 +61,18 @@ def enqueue(box: SmallBox, kind: str, priority: int = 2, destination: str = "arc
     """Put a small payload into the outbox."""
     stored = box.spool.keep_bytes(kind.encode())
     asked = DeliveryRequest(
-        f"{subject}:{kind}:{destination}", subject, 1, kind, destination, priority, stored.digest, stored.size_bytes, "a/b"
+        f"{subject}:{kind}:{destination}",
+        subject,
+        1,
+        kind,
+        destination,
+        priority,
+        stored.digest,
+        stored.size_bytes,
+        "a/b",
     )
     with writing(box.engine) as connection:
         return outbox.enqueue(connection, asked, 0.0)
-
-
 
 
 def test_a_delivery_arrives(box: SmallBox) -> None:

@@ -71,9 +71,7 @@ def home(settings: Settings) -> Home:
 
 
 @pytest.fixture
-def scanside(
-    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Ended]:
+def scanside(config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
     """Runs one command with the configuration file, in this process, and says how it ended."""
 
     def run(*arguments: object, with_config: bool = True) -> Ended:

@@ -101,17 +101,16 @@ def test_a_refused_instance_gets_status_and_comment(box: SmallBox, listen: Liste
 def test_a_refusal_does_not_end_the_association(make_box: MakeBox, listen: Listen) -> None:
     """The instances after a bad one are taken as if nothing had been."""
     box = make_box(limits={"max_study_instances": 1})
-    answers = listen(box).send(
-        image(), image(seed="1", StudyInstanceUID=uid("study 0")), image(seed="2")
-    )
+    answers = listen(box).send(image(), image(seed="1", StudyInstanceUID=uid("study 0")), image(seed="2"))
     assert [answer.Status for answer in answers] == [0x0000, 0xC112, 0x0000]
     assert box.count(studies) == 2
 
 
-@pytest.mark.parametrize(("called", "calling", "welcome"), [("SCANSIDE", SCANNER, True), ("OTHER", SCANNER, False), ("SCANSIDE", "STRANGER", False)])
-def test_ae_titles_can_be_required(
-    make_box: MakeBox, listen: Listen, called: str, calling: str, welcome: bool
-) -> None:
+@pytest.mark.parametrize(
+    ("called", "calling", "welcome"),
+    [("SCANSIDE", SCANNER, True), ("OTHER", SCANNER, False), ("SCANSIDE", "STRANGER", False)],
+)
+def test_ae_titles_can_be_required(make_box: MakeBox, listen: Listen, called: str, calling: str, welcome: bool) -> None:
     """With both checks on, an association needs the right called and a known calling AE title."""
     box = make_box(dicom={"require_called_ae_title": True, "calling_ae_titles": [SCANNER]})
     scanner = listen(box)

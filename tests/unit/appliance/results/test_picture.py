@@ -1,4 +1,4 @@
-"""Heat map, thumbnail and secondary capture."""
+"""Heat map and secondary capture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydicom import dcmread
 from pydicom.uid import SecondaryCaptureImageStorage
 
 from appliance.results.outcome import ImageFinding, StudyOutcome
-from appliance.results.picture import as_png, build_picture, overlay, picture_uid, thumbnail
+from appliance.results.picture import as_png, build_picture, overlay, picture_uid
 from models.decision import Decision, PackIdentity
 from models.reasons import Reason
 from tests.dicom_factory import chest_radiograph, uid
@@ -62,12 +62,6 @@ def test_png_keeps_the_colours() -> None:
     rgb[..., 0] = 255
     decoded = cv2.imdecode(np.frombuffer(as_png(rgb), np.uint8), cv2.IMREAD_COLOR)
     assert decoded is not None and decoded[0, 0].tolist() == [0, 0, 255]
-
-
-def test_a_thumbnail_is_small_and_grey() -> None:
-    """One channel, the longer side as asked."""
-    picture = cv2.imdecode(np.frombuffer(thumbnail(PIXELS[:, :256], 96), np.uint8), cv2.IMREAD_UNCHANGED)
-    assert picture is not None and picture.shape == (96, 48)
 
 
 def test_the_capture_belongs_to_the_study_and_names_its_source() -> None:

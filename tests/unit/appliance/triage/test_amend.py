@@ -12,6 +12,7 @@ from sqlalchemy import insert, update
 from appliance.schema import Agreement, StudyState, answers, findings, studies, study_events
 from appliance.triage.amend import agreement
 from appliance.triage.worker import TriageWorker
+from models.decision import Decision
 from store_forward import outbox
 from store_forward.database import writing
 from store_forward.outbox import deliveries
@@ -24,18 +25,18 @@ ReadingBox = Callable[..., SmallBox]
 @pytest.mark.parametrize(
     ("box", "cloud", "verdict"),
     [
-        ([0.6], [0.9], Agreement.AGREES),
-        ([0.4], [0.1], Agreement.AGREES),
-        ([0.5], [0.49], Agreement.DISAGREES),
-        ([0.1, 0.7], [0.2, 0.3], Agreement.DISAGREES),
-        ([0.1, 0.2], [0.0, 0.8], Agreement.DISAGREES),
-        ([], [0.9], None),
-        ([0.9], [], None),
-        ([], [], None),
+        ([0.6], Decision.urgent, Agreement.AGREES),
+        ([0.4], Decision.routine, Agreement.AGREES),
+        ([0.5], Decision.routine, Agreement.DISAGREES),
+        ([0.1, 0.7], Decision.routine, Agreement.DISAGREES),
+        ([0.1, 0.2], Decision.urgent, Agreement.DISAGREES),
+        ([], Decision.urgent, None),
+        ([0.9], Decision.escalate, None),
+        ([0.9], Decision.not_triaged, None),
     ],
 )
-def test_agreement(box: list[float], cloud: list[float], verdict: Agreement | None) -> None:
-    """Both lean the same way, or not, or one has nothing to say."""
+def test_agreement(box: list[float], cloud: Decision, verdict: Agreement | None) -> None:
+    """The cloud took the side the box leaned to, or the other, or one of them took none."""
     assert agreement(box, cloud) is verdict
 
 
@@ -143,7 +144,9 @@ def test_a_reason_this_box_does_not_know(escalated: Escalated) -> None:
 def test_routine_from_a_cloud_that_saw_a_part(escalated: Escalated) -> None:
     """Instances that stayed on the box were not read: the absence of a finding is not claimed for them."""
     with writing(escalated.box.engine) as connection:
-        connection.execute(update(deliveries).where(deliveries.c.kind == "escalation").values(attributes={"left_out": 1}))
+        connection.execute(
+            update(deliveries).where(deliveries.c.kind == "escalation").values(attributes={"left_out": 1})
+        )
     escalated.comes_down(decision="routine", probability=0.01)
     escalated.worker.step(NOW + 62)
     assert (escalated.row.answer_decision, escalated.row.answer_reason) == ("escalate", "partly_covered")

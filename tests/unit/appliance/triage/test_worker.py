@@ -326,5 +326,3 @@ def test_the_kernel_ends_a_reading_that_hangs(reading_box: ReadingBox, tmp_path:
     child = subprocess.run([sys.executable, "-c", HANGING, str(config), str(NOW)], env=environment, check=False)
     assert child.returncode == -signal.SIGALRM
     assert (box.study(study).state, box.study(study).triage_attempts) == (StudyState.TRIAGING, 1)
-
-

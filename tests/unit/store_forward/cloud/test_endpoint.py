@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -150,3 +151,17 @@ def test_health_counts_cases(client: TestClient) -> None:
     client.post("/v1/uploads", headers=BEGIN)
     counts = {"receiving": 1, "stored": 0, "analysing": 0, "answered": 0}
     assert client.get("/v1/health").json() == {"status": "ok", "cases": counts}
+
+
+def test_stale_uploads_are_swept(tmp_path: Path) -> None:
+    """An upload nobody goes on with is removed at the next sweep, and its case with it."""
+    settings = settings_at(tmp_path)
+    with TestClient(build_app(settings), headers=OURS) as client:
+        client.post("/v1/uploads", headers=BEGIN)
+    for path in settings.uploads.iterdir():
+        os.utime(path, (1.0, 1.0))
+    impatient = settings_at(tmp_path, sweep_every_s=0.01)
+    with TestClient(build_app(impatient), headers=OURS) as client:
+        while client.get("/v1/health").json()["cases"]["receiving"]:
+            pass
+        assert client.head(PLACE).status_code == 404

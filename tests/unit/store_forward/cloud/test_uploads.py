@@ -66,3 +66,13 @@ def test_the_age_is_that_of_the_last_byte(tmp_path: Path) -> None:
     upload.append(b"1")
     os.utime(upload.path, (200.0, 200.0))
     assert uploads.last_touched_at(upload) == 200.0
+
+
+def test_what_a_power_cut_left_half_written_is_cleared_away(tmp_path: Path) -> None:
+    """An announcement that never got its name, and one that cannot be read: both are announced anew."""
+    (tmp_path / ".x.json.0.part").write_bytes(b"{")
+    (tmp_path / f"{upload_id(METADATA)}.json").write_bytes(b"rotten")
+    uploads = Uploads(tmp_path)
+    assert uploads.unfinished() == []
+    assert [path.name for path in tmp_path.iterdir()] == [f"{upload_id(METADATA)}.json"]
+    assert uploads.find(uploads.begin(METADATA, 10).id) is not None

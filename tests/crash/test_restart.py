@@ -1,0 +1,92 @@
+"""An orderly stop and the loss of a supervisor: both end every process soon, and a new start goes on without loss."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from appliance.demo.play import count_duplicated, count_lost
+from appliance.demo.stage import Stage
+from appliance.demo.studies import DemoImage, synthetic_studies
+from appliance.supervisor import STOP_GRACE_S
+
+# The DICOM library leaves a socket to the garbage collector when a connection is refused, and here some are.
+pytestmark = [pytest.mark.crash, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
+
+
+def _supervisor(stage: Stage, name: str) -> subprocess.Popen[bytes]:
+    (found,) = [program for program in stage.programs() if isinstance(program.args, list) and name in program.args]
+    return found
+
+
+def _end_in_the_middle(stage: Stage, images: list[DemoImage], names: list[str], end: Callable[..., None]) -> float:
+    """Send, end the supervisors while images are on their way; returns how long it took until all were gone.
+
+    Whatever was not acknowledged stays with the scanner, which is asked again by :func:`_go_on`.
+    """
+    sending = threading.Thread(target=lambda: [stage.send(image.path) for image in images])
+    sending.start()
+    stage.wait(lambda: sum(stage.states().values()) >= 2, 60.0, "the first studies")
+    supervisors = [_supervisor(stage, name) for name in names]
+    children = [child for one in supervisors for child in psutil.Process(one.pid).children(recursive=True)]
+    assert children
+    started = time.monotonic()
+    for one in supervisors:
+        end(one)
+    for one in supervisors:
+        one.wait(2 * STOP_GRACE_S)
+    _, alive = psutil.wait_procs(children, 2 * STOP_GRACE_S)
+    took = time.monotonic() - started
+    assert not alive, [child.cmdline() for child in alive]
+    sending.join(120.0)
+    return took
+
+
+def _go_on(stage: Stage, images: list[DemoImage], names: list[str]) -> None:
+    """Start again what was ended, send everything again, and see it all settle once."""
+    for name in names:
+        stage.start(name)
+    give_up = time.monotonic() + 120.0
+    for image in images:
+        while not stage.send(image.path):
+            assert time.monotonic() < give_up, "no acknowledgement in time"
+            time.sleep(0.3)
+    stage.wait(lambda: stage.states() == {"settled": len(images)}, 240.0, "every study to settle")
+    assert count_lost(stage, images) == 0
+    assert count_duplicated(stage) == 0
+    assert all(row.answered_at is not None for row in stage.rows() if row.escalated)
+    assert any(row.escalated for row in stage.rows())
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> list[DemoImage]:
+    """The demonstration's studies."""
+    (tmp_path / "images").mkdir()
+    return list(synthetic_studies(tmp_path / "images"))
+
+
+@pytest.mark.timeout(500)
+def test_an_orderly_stop_settles_in_time_and_loses_nothing(images: list[DemoImage], tmp_path: Path) -> None:
+    """SIGTERM to ``scanside serve`` in the middle: exit 0 within 10 s, no process left, and a new one goes on."""
+    with Stage(tmp_path) as stage:
+        stopped = _supervisor(stage, "serve")
+        took = _end_in_the_middle(stage, images, ["serve"], subprocess.Popen.terminate)
+        assert stopped.returncode == 0
+        assert took < STOP_GRACE_S
+        assert "process.killed" not in (tmp_path / "log.txt").read_text(encoding="utf-8")
+        _go_on(stage, images, ["serve"])
+
+
+@pytest.mark.timeout(500)
+def test_without_their_supervisor_all_processes_end(images: list[DemoImage], tmp_path: Path) -> None:
+    """kill -9 of both supervisors: their processes notice and end, so new ones find ports and leases free."""
+    with Stage(tmp_path) as stage:
+        took = _end_in_the_middle(stage, images, ["cloud", "serve"], subprocess.Popen.kill)
+        assert took < STOP_GRACE_S
+        _go_on(stage, images, ["cloud", "serve"])

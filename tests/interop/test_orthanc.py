@@ -1,0 +1,157 @@
+"""Orthanc as the clinic's PACS: it sends a study to the box, and both results come back into that study."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.uid import (
+    ComprehensiveSRStorage,
+    DigitalXRayImageStorageForPresentation,
+    JPEG2000Lossless,
+    SecondaryCaptureImageStorage,
+)
+
+from appliance.demo.stage import free_port, listening
+from appliance.schema import StudyState
+from store_forward.outbox import deliveries
+from tests.dicom_factory import as_bytes, chest_radiograph, compressed
+from tests.interop.peers import Box, program, running, wait
+from tests.tiny_pack import picture, write_tiny_pack
+
+pytestmark = pytest.mark.interop
+
+
+class Orthanc:
+    """Its REST API; UIDs go in and come out, never its own identifiers."""
+
+    def __init__(self, http_port: int, dicom_port: int) -> None:
+        self.http_port, self.dicom_port = http_port, dicom_port
+        self._client = httpx2.Client(base_url=f"http://127.0.0.1:{http_port}", timeout=30.0, trust_env=False)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def get(self, path: str) -> Any:
+        """What a GET answers, as JSON."""
+        return self._client.get(path).raise_for_status().json()
+
+    def add(self, dataset: Dataset) -> str:
+        """Put an instance in; returns Orthanc's name for it."""
+        answer = self._client.post("/instances", content=as_bytes(dataset)).raise_for_status().json()
+        return str(answer["ID"])
+
+    def send(self, modality: str, *names: str) -> dict[str, Any]:
+        """Have it send instances to a modality; returns its account after the last of them."""
+        body = {"Resources": list(names), "Synchronous": True}
+        answer: dict[str, Any] = self._client.post(f"/modalities/{modality}/store", json=body).raise_for_status().json()
+        return answer
+
+    def allow(self, modality: str, ae_title: str, port: int) -> None:
+        """Make a modality known."""
+        body = {"AET": ae_title, "Host": "127.0.0.1", "Port": port}
+        self._client.put(f"/modalities/{modality}", json=body).raise_for_status()
+
+    def studies(self) -> dict[str, dict[str, str]]:
+        """StudyInstanceUID → (SOPInstanceUID → SOPClassUID) of everything it holds."""
+        held: dict[str, dict[str, str]] = {}
+        for name in self.get("/instances"):
+            tags = self.get(f"/instances/{name}/simplified-tags")
+            held.setdefault(tags["StudyInstanceUID"], {})[tags["SOPInstanceUID"]] = tags["SOPClassUID"]
+        return held
+
+
+@contextmanager
+def orthanc(folder: Path) -> Iterator[Orthanc]:
+    """An Orthanc of our own on loopback, without plugins, with an empty store."""
+    peer = Orthanc(free_port(), free_port())
+    settings = {
+        "Name": "interop",
+        "StorageDirectory": str(folder / "store"),
+        "IndexDirectory": str(folder / "store"),
+        "Plugins": [],
+        "HttpPort": peer.http_port,
+        "DicomPort": peer.dicom_port,
+        "DicomAet": "ORTHANC",
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": False,
+        "DicomAlwaysAllowStore": True,
+        "ConcurrentJobs": 1,
+    }
+    folder.mkdir()
+    (folder / "orthanc.json").write_text(json.dumps(settings), encoding="utf-8")
+    command = [program("Orthanc"), str(folder / "orthanc.json")]
+    try:
+        with running(command, folder / "orthanc.log", lambda: listening(peer.http_port) and listening(peer.dicom_port)):
+            yield peer
+    finally:
+        peer.close()
+
+
+@pytest.fixture(scope="module")
+def pacs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
+    """One Orthanc for this file."""
+    with orthanc(tmp_path_factory.mktemp("pacs") / "orthanc") as peer:
+        yield peer
+
+
+def _hand(seed: str) -> Dataset:
+    """A radiograph that only the pack of this test reads, and finds urgent."""
+    return chest_radiograph(seed=seed, pixels=picture("urgent"), BodyPartExamined="HAND", PatientName="Müller^Zoë")
+
+
+@pytest.mark.timeout(180)
+def test_orthanc_sends_to_the_box(pacs: Orthanc, tmp_path: Path) -> None:
+    """Two instances in two transfer syntaxes arrive with the pixels they had, over one association."""
+    plain, packed = _hand("from orthanc"), compressed(chest_radiograph(seed="packed"), JPEG2000Lossless)
+    names = [pacs.add(plain), pacs.add(packed)]
+    with Box(tmp_path).serving("run", "receiver") as box:
+        pacs.allow("scanside", "SCANSIDE", box.port)
+        account = pacs.send("scanside", *names)
+        assert account["FailedInstancesCount"] == 0
+        assert account["InstancesCount"] == len(names)
+        for sent in (plain, packed):
+            stored = dcmread(box.stored(sent.SOPInstanceUID))
+            assert stored.file_meta.TransferSyntaxUID == sent.file_meta.TransferSyntaxUID
+            assert stored.PixelData == sent.PixelData
+            assert box.instance(sent.SOPInstanceUID).source == "ORTHANC"
+
+
+@pytest.mark.timeout(240)
+def test_both_results_return_into_the_original_study(pacs: Orthanc, tmp_path: Path) -> None:
+    """The whole way round: Orthanc → box → pack → report and picture → the same study in Orthanc, and only there."""
+    image = _hand("round trip")
+    scope = {"modalities": ["DX"], "body_parts": ["HAND"]}
+    write_tiny_pack(tmp_path / "packs" / "tiny", scope=scope)
+    more = (
+        f'[triage]\npacks = "{tmp_path / "packs"}"\n'
+        f'[[pacs]]\nname = "orthanc"\nhost = "127.0.0.1"\nport = {pacs.dicom_port}\nae_title = "ORTHANC"\n'
+    )
+    before = pacs.studies()
+    with Box(tmp_path, more).serving("serve") as box:
+        pacs.allow("scanside", "SCANSIDE", box.port)
+        assert pacs.send("scanside", pacs.add(image))["FailedInstancesCount"] == 0
+        wait(lambda: box.study(image.StudyInstanceUID).state == StudyState.SETTLED, 120.0, f"the study; see {box.log}")
+        assert box.study(image.StudyInstanceUID).decision == "urgent"
+        assert {row.kind: row.state for row in box.rows(deliveries)} == {"report": "delivered", "picture": "delivered"}
+    after = pacs.studies()
+    assert sorted(after.pop(image.StudyInstanceUID).values()) == sorted(
+        [DigitalXRayImageStorageForPresentation, ComprehensiveSRStorage, SecondaryCaptureImageStorage]
+    )
+    assert after == before
+    _check_patient(pacs, image)
+
+
+def _check_patient(pacs: Orthanc, image: Dataset) -> None:
+    """Orthanc files by patient, too: the results must not have opened a second one of the same name."""
+    found = [pacs.get(f"/patients/{name}")["MainDicomTags"] for name in pacs.get("/patients")]
+    assert [tags["PatientID"] for tags in found].count(image.PatientID) == 1
+    assert {tags["PatientName"] for tags in found if tags["PatientID"] == image.PatientID} == {str(image.PatientName)}

@@ -1,0 +1,92 @@
+"""``scanside serve`` and ``scanside cloud``: what they refuse to start with, and that they start and stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from appliance.commands.serving import cloud_settings
+from appliance.configuration import load_settings
+from appliance.demo.stage import free_port, listening
+from appliance.errors import ConfigurationInvalid
+from appliance.settings import Settings
+from tests.listening_box import wait_until
+
+
+def test_the_endpoint_needs_a_token(settings: Settings) -> None:
+    """Without one anybody could send; the message names both ways to give it."""
+    with pytest.raises(ConfigurationInvalid, match="SCANSIDE_CLOUD_TOKEN or cloud_endpoint.token_file"):
+        cloud_settings(settings)
+
+
+def test_the_endpoints_settings(settings: Settings, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Taken from the one configuration, below the one home."""
+    monkeypatch.setenv("SCANSIDE_CLOUD_TOKEN", "t" * 32)
+    config.write_text(config.read_text() + "[cloud_endpoint]\nport = 8444\nmax_upload_bytes = 5000\n")
+    own = cloud_settings(load_settings(config))
+    assert (own.port, own.max_upload_bytes, own.free_floor_bytes) == (8444, 5000, 0)
+    assert own.home == settings.home / "cloud"
+
+
+def started(config: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command that should not get far, as a process of its own: it would change signals and logs of this one."""
+    command = [sys.executable, "-m", "appliance", *arguments, "--config", str(config)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=60)
+
+
+def test_an_unknown_process_is_wrong_use(config: Path) -> None:
+    """The names there are come with the message."""
+    ended = started(config, "run", "nonsense")
+    assert ended.returncode == 2
+    assert "there is no process 'nonsense'; there are receiver, triage, uplink, web, cloud-endpoint" in ended.stderr
+
+
+def test_a_missing_secret_is_said_at_start(config: Path, tmp_path: Path) -> None:
+    """Not at night, when the first upload is due."""
+    config.write_text(config.read_text() + f'[cloud]\nurl = "https://c"\ntoken_file = "{tmp_path / "none"}"\n')
+    ended = started(config, "serve")
+    assert ended.returncode == 2
+    assert f"{tmp_path / 'none'}" in ended.stderr
+    assert "secret cannot be read: No such file or directory" in ended.stderr
+
+
+def test_a_database_that_cannot_be_used_stops_the_start(config: Path, settings: Settings) -> None:
+    """Before any process listens; what to do is the last thing said."""
+    settings.home.mkdir()
+    (settings.home / "scanside.db").write_bytes(b"not a database, " * 512)
+    ended = started(config, "serve")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "Move it away and start again" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_serve_starts_says_where_and_stops(config: Path, tmp_path: Path) -> None:
+    """Four processes come up, SIGTERM ends all of them, exit status 0."""
+    dicom, page = free_port(), free_port()
+    config.write_text(config.read_text() + f"[dicom]\nport = {dicom}\n[page]\nport = {page}\n")
+    command = [sys.executable, "-m", "appliance", "serve", "--config", str(config)]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("SCANSIDE_")}
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL, env=environment
+        ) as serving,
+    ):
+        try:
+            wait_until(lambda: listening(dicom) and listening(page), "the box to listen")
+            serving.send_signal(signal.SIGTERM)
+            out, _ = serving.communicate(timeout=20.0)
+        finally:
+            serving.kill()
+    assert serving.returncode == 0, (tmp_path / "log").read_text()
+    said = out.decode().splitlines()
+    assert said[0] == f"DICOM  SCANSIDE at 127.0.0.1:{dicom}"
+    assert said[1] == f"page   http://127.0.0.1:{page}/"
+    assert said[2] == "Research use only, not for diagnosis."
+    assert not listening(dicom)
+    assert not listening(page)
