@@ -23,6 +23,8 @@ from tests.tiny_pack import Says, picture
 NOW = 1_780_000_000.0
 SCANNER = "SCANNER"
 
+_MEASURED: list[bytes] = []
+
 MakeBox = Callable[..., "SmallBox"]
 
 
@@ -67,9 +69,14 @@ class SmallBox:
         return uid
 
     def worker(self) -> TriageWorker:
-        """A started triage worker."""
+        """A started triage worker. What one box of these tests has measured, the next need not measure again."""
+        cache = self.home.devices_cache
+        if not cache.exists() and _MEASURED:
+            cache.write_bytes(_MEASURED[-1])
         worker = TriageWorker(self.settings, self.home)
         worker.start(NOW)
+        if cache.exists():
+            _MEASURED[:] = [cache.read_bytes()]
         return worker
 
     def rows(self, table: Table) -> list[Row[Any]]:

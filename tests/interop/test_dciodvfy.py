@@ -123,9 +123,10 @@ def test_no_error_on_a_secondary_capture(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("modality", ["CR", "DX"])
 def test_no_error_on_what_leaves_the_box(modality: str, tmp_path: Path) -> None:
-    """A de-identified, compressed radiograph is still a sound object."""
-    clean = deidentify(chest_radiograph(modality=modality), bytes(range(32)))
-    assert errors(compressed(clean), tmp_path) == []
+    """A de-identified, compressed radiograph has no Error line that its original has not."""
+    original = chest_radiograph(modality=modality)
+    clean = deidentify(original, bytes(range(32)))
+    assert set(errors(compressed(clean), tmp_path)) <= set(errors(as_bytes(original), tmp_path))
 
 
 def test_the_validator_does_find_errors(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Lanes: lease, attempt, settle; a lane that is down holds up no other, and answers are kept before the cursor moves."""
+"""Lanes lease, attempt and settle; one that is down holds up no other; answers are kept before the cursor moves."""
 
 from __future__ import annotations
 
@@ -251,6 +251,7 @@ class FakeCloud:
         self.answers.append({"seq": seq, "case": case, "decision": "urgent", "answered_at": NOW})
 
     def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        """One exchange."""
         query = request.url.params
         self.asked.append((query.get("after", ""), query.get("wait_s", "")))
         if self.reply is not None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from appliance.ingest.admit import Admission
-from appliance.home import Home
 from appliance.errors import ReceiveError
+from appliance.home import Home
+from appliance.ingest.admit import Admission
 from appliance.settings import Settings
 from store_forward.database import writing
 from tests.dicom_factory import as_bytes

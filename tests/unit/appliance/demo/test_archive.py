@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from appliance.demo.archive import Archive
 from appliance.demo.scanner import send_all
+from appliance.demo.stage import free_port
 from store_forward.errors import DeliveryDeferred
 from tests.dicom_factory import as_file, uid
 from tests.small_box import image
@@ -38,9 +40,10 @@ def test_the_same_uid_replaces(archive: Archive, tmp_path: Path) -> None:
     assert len(archive.classes) == 1
 
 
-def test_nobody_there(archive: Archive, tmp_path: Path) -> None:
-    """A closed archive takes no association, and the scanner says so."""
-    archive.close()
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_nobody_there(tmp_path: Path) -> None:
+    """The scanner says that no association is taken."""
     path = as_file(image(), tmp_path / "a.dcm")
     with pytest.raises(DeliveryDeferred, match="takes no association"):
-        list(send_all([path], "127.0.0.1", archive.port, "ARCHIVE"))
+        list(send_all([path], "127.0.0.1", free_port(), "ARCHIVE"))
+    gc.collect()  # the library leaves the socket of a refused connection open; that is complained of here
