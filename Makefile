@@ -56,7 +56,7 @@ $(DONE): requirements/dev.txt pyproject.toml
 .PHONY: .venv-module
 .venv-module:
 	@echo 'Python has no venv module here; installing python3-venv' >&2
-	@$(call as_root,apt-get install -y -qq python3-venv) \
+	@$(call as_root,sh -c 'apt-get install -y -qq python3-venv || { apt-get update -qq && apt-get install -y -qq python3-venv; }') \
 	  || { echo 'Please install it: apt-get install python3-venv' >&2; exit 1; }
 
 .PHONY: .debian-peers

@@ -22,7 +22,10 @@ LOGITS, MAPS = "logits", "maps"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inference:
-    """One run: ``probabilities (k,)`` float64, ``evidence (k, h, w)`` float32, both calibrated to 0..1."""
+    """One run: calibrated ``probabilities (k,)`` float64 in 0..1, and ``evidence (k, h, w)`` float32 in logits.
+
+    The mean of a finding's evidence is its logit.
+    """
 
     probabilities: NDArray[np.float64]
     evidence: FloatImage
@@ -33,8 +36,10 @@ class Inference:
 class Reading:
     """What a pack says about one image.
 
-    ``heat_map`` has the shape of the image and float32 values in 0..1: how probable the strongest finding
-    would be if the whole image looked as it does there. Outside the square that the network saw it is 0.
+    ``heat_map`` has the shape of the image and float32 values in 0..1: how far the evidence for the strongest
+    finding stands out there from the image's median, times that finding's probability. Half of the image is
+    therefore cold whatever the score, and an image without a finding nearly all of it. Outside the square that
+    the network saw it is 0.
     """
 
     findings: tuple[Finding, ...]
@@ -58,17 +63,17 @@ class PackRunner:
         """Read a ``(rows, columns)`` grey image, brighter = denser.
 
         Raises:
-            CannotTriage: ``unreadable_pixels`` when the image does not become a tensor, ``model_failed`` when
-            the
-                run fails or its outputs are not finite or not of the announced shape.
+            CannotTriage: ``unreadable_pixels`` when the image does not become a tensor, ``model_failed`` when the run
+                fails or its outputs are not finite or not of the announced shape.
         """
         inference = self.infer(self._tensor(pixels))
         names = self.pack.manifest.findings
         findings = tuple(
             Finding(name, float(value)) for name, value in zip(names, inference.probabilities, strict=True)
         )
-        strongest = inference.evidence[int(np.argmax(inference.probabilities))]
-        return Reading(findings, _in_frame(strongest, pixels.shape), inference.infer_ms)
+        strongest = int(np.argmax(inference.probabilities))
+        heat = _standing_out(inference.evidence[strongest]) * np.float32(inference.probabilities[strongest])
+        return Reading(findings, _in_frame(heat, pixels.shape), inference.infer_ms)
 
     def infer(self, tensor: FloatImage) -> Inference:
         """Run a ``(1, 1, size, size)`` tensor. Raises CannotTriage (``model_failed``) as :meth:`read`."""
@@ -79,7 +84,7 @@ class PackRunner:
             raise CannotTriage(Reason.model_failed, str(error)) from error
         infer_ms = (time.perf_counter() - started) * 1000.0
         logits, maps = self._checked(outputs)
-        return Inference(self._calibrated(logits), self._calibrated(maps).astype(np.float32), infer_ms)
+        return Inference(self._calibrated(logits), maps, infer_ms)
 
     def _tensor(self, pixels: FloatImage) -> FloatImage:
         try:
@@ -111,6 +116,15 @@ def sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """The logistic function, without overflow for any finite value."""
     logistic: NDArray[np.float64] = 0.5 * (1.0 + np.tanh(0.5 * values))
     return logistic
+
+
+def _standing_out(evidence: FloatImage) -> FloatImage:
+    """Evidence as 0 at its median and below, 1 at its highest; 0 everywhere when it is the same everywhere."""
+    median, highest = float(np.median(evidence)), float(evidence.max())
+    if highest <= median:
+        return np.zeros_like(evidence)
+    above: FloatImage = np.clip((evidence - median) / np.float32(highest - median), 0.0, 1.0)
+    return above
 
 
 def _in_frame(evidence: FloatImage, shape: tuple[int, ...]) -> FloatImage:

@@ -56,7 +56,7 @@ def test_wrong_use_is_status_2(arguments: list[str]) -> None:
     assert runner.invoke(app, arguments).exit_code == 2
 
 
-@pytest.mark.parametrize("command", ["serve", "cloud", "status", "check", "bench"])
+@pytest.mark.parametrize("command", ["serve", "check"])
 def test_an_unusable_configuration_is_status_2(tmp_path: Path, command: str) -> None:
     """As the shell sees it: the message on standard error, no trace, nothing started, nothing made."""
     config = tmp_path / "scanside.toml"

@@ -49,18 +49,29 @@ def test_the_probability_is_the_calibrated_logit(tiny_runner: PackRunner) -> Non
 
 @pytest.mark.parametrize("shape", [(256, 256), (256, 400), (400, 256), (33, 31)])
 def test_the_heat_map_lies_on_the_image(tiny_runner: PackRunner, shape: tuple[int, int]) -> None:
-    """It has the shape of the image, is hot where the network looked and 0 where it did not."""
-    heat = tiny_runner.read(picture("urgent", *shape).astype(np.float32)).heat_map
+    """It has the shape of the image, is hot where the evidence stands out, cold in half of it, 0 outside."""
+    reading = tiny_runner.read(picture("urgent", *shape).astype(np.float32))
+    heat = reading.heat_map
     rows, columns = shape
     side = min(shape)
     top, left = (rows - side) // 2, (columns - side) // 2
     assert heat.shape == shape
     assert heat.min() >= 0.0
-    assert heat.max() <= 1.0
-    assert heat[top + side // 8, columns // 2] > 0.9
+    assert heat.max() == pytest.approx(reading.findings[0].probability, abs=1e-3)
+    assert heat[top + side // 8, columns // 2] > 0.5
+    inside = heat[top : top + side, left : left + side]
+    assert np.mean(inside < 0.5 * heat.max()) > 0.3
     outside = heat.copy()
     outside[top : top + side, left : left + side] = 0
     assert not outside.any()
+
+
+def test_without_differences_nothing_is_hot(tiny_pack: ModelPack) -> None:
+    """The same evidence everywhere is a cold map, whatever the probability."""
+    runner = PackRunner(tiny_pack, _Answering({"logits": _logits(5.0), "maps": _maps(5.0)}))
+    reading = runner.read(np.linspace(0, 1, 64 * 64, dtype=np.float32).reshape(64, 64))
+    assert reading.findings[0].probability > 0.9
+    assert not reading.heat_map.any()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from tests.listening_box import wait_until
 
 def test_the_endpoint_needs_a_token(settings: Settings) -> None:
     """Without one anybody could send; the message names both ways to give it."""
-    with pytest.raises(ConfigurationInvalid, match="SCANSIDE_CLOUD_TOKEN or cloud_endpoint.token_file"):
+    with pytest.raises(ConfigurationInvalid, match=r"SCANSIDE_CLOUD_TOKEN or cloud_endpoint\.token_file"):
         cloud_settings(settings)
 
 

@@ -82,7 +82,7 @@ def test_every_torn_header_is_named(tmp_path: Path) -> None:
     """Wherever the header breaks off, the outcome is CannotUnderstand or a header with all its UIDs."""
     whole = as_bytes(image())
     path = tmp_path / "a.dcm"
-    for length in range(0, 1400, 7):
+    for length in range(0, 1400, 29):
         path.write_bytes(whole[:length])
         try:
             assert read_header(path).study_instance_uid == uid("study 0")

@@ -238,7 +238,7 @@ def test_a_late_image_between_reading_and_writing_the_answer(escalated: Escalate
         escalated.box.receive(image(seed="late", StudyInstanceUID=escalated.study), now=NOW + 100)
         return real(*arguments)
 
-    payloads.amended_report = interrupted  # type: ignore[method-assign]
+    payloads.amended_report = interrupted  # type: ignore[method-assign, assignment]
     assert escalated.worker.step(NOW + 62)
     assert escalated.row.answered_at is None
     assert not [one for one in escalated.box.rows(deliveries) if one.kind == "amended_report"]
