@@ -33,13 +33,15 @@ def _table(figures: dict[str, Any]) -> str:
 def card_text(manifest: dict[str, Any]) -> str:
     """Markdown of the card of a pack made by this recipe."""
     scope, bound = manifest["scope"], manifest["calibration"]["bound"]
+    youngest, oldest = scope["age_years"]
     return f"""# {manifest["name"]} {manifest["version"]}
 
 **{manifest["intended_use"]}** It has no clearance of any kind.
 
 ## What it reads
 Modality {" or ".join(scope["modalities"])}, body part {", ".join(scope["body_parts"])},
-view {", ".join(scope["views"])}, age {scope["age_years"][0]} to {scope["age_years"][1]} years, at least {scope["min_side_px"]} px on the shorter side.
+view {", ".join(scope["views"])},
+age {youngest} to {oldest} years, at least {scope["min_side_px"]} px on the shorter side.
 Everything else is refused with a reason.
 
 ## Population and data
