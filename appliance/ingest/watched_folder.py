@@ -32,7 +32,7 @@ class WatchedFolder:
         self._admission = admission
         self._spool = spool
         self._seen: dict[Path, tuple[int, int, float]] = {}
-        self._too_large: set[Path] = set()
+        self._too_large: dict[Path, int] = {}  # with the time of its last change
 
     def scan(self, now: float) -> int:
         """One look; returns how many files were taken in.
@@ -61,11 +61,13 @@ class WatchedFolder:
         settled = []
         present = {}
         files = {path for path in self._folder.rglob("*") if path.is_file() and not path.is_symlink()}
-        for path in sorted(files - self._too_large):
+        for path in sorted(files):
             try:
                 state = path.stat()
             except FileNotFoundError:
                 continue  # taken away between the two calls
+            if self._too_large.get(path) == state.st_mtime_ns:
+                continue
             size, changed, since = self._seen.get(path, (-1, -1, now))
             if (size, changed) != (state.st_size, state.st_mtime_ns):
                 since = now
@@ -83,7 +85,7 @@ class WatchedFolder:
             raise
         except InstanceTooLarge as refused:
             log.warning("file.stays_where_it_is", reason=refused.reason, cause=refused.comment)
-            self._too_large.add(path)
+            self._too_large[path] = path.stat().st_mtime_ns
             return None
         except ReceiveError as refused:
             log.warning("file.set_aside", reason=refused.reason)

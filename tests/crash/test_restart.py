@@ -41,6 +41,8 @@ def _end_in_the_middle(stage: Stage, images: list[DemoImage], names: list[str], 
         end(one)
     for one in supervisors:
         one.wait(2 * STOP_GRACE_S)
+        if one.stdin is not None:
+            one.stdin.close()
     _, alive = psutil.wait_procs(children, 2 * STOP_GRACE_S)
     took = time.monotonic() - started
     assert not alive, [child.cmdline() for child in alive]
