@@ -34,6 +34,10 @@ def read_paths(paths: list[Path], attributes: str | None, settings: Settings, as
         row = as_row(path, read_one(triage, path, header))
         sys.stdout.write((json.dumps(row, ensure_ascii=False) if as_json else _line(row)) + "\n")
         sys.stdout.flush()
+    if header is None and (pictures := sum(is_picture(path) for path in files)):
+        sys.stderr.write(
+            f"{pictures} plain pictures not read: say what they show with --as, see scanside triage --help\n"
+        )
     return not missing
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from appliance.demo.stage import Stage, StageFailed, free_port, listening
-from appliance.demo.studies import DemoImage, studies_of_folder, synthetic_studies
+from appliance.demo.studies import CHEST, DemoImage, studies_of_folder, synthetic_studies
 from models.decision import Decision
 
 console = Console(stderr=True)
@@ -46,6 +46,8 @@ def play(images: Path | None, *, once: bool, as_json: bool, page_port: int | Non
         pictures = folder / "images"
         pictures.mkdir()
         source = studies_of_folder(images, pictures) if images else synthetic_studies(pictures)
+        if images:
+            console.print(f"DICOM files go as they are; PNG and JPEG go under this header, true or not: {CHEST}")
         try:
             with Stage(folder, port) as stage:
                 account = _perform(stage, list(source), started)
