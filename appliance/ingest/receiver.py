@@ -112,6 +112,7 @@ class Receiver:
     def _on_connect(self, event: evt.Event) -> None:
         connection, address = event.assoc.dul.socket.socket, str(event.address[0])
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        event.assoc.dul.daemon = True  # its thread, not started yet; cut off in a handshake it would outlive a stop
         with self._lock:
             self._bare[id(event.assoc)] = (address, connection)
             waiting = [key for key, (from_address, _) in self._bare.items() if from_address == address]

@@ -228,6 +228,7 @@ def test_lanes_do_not_hold_each_other_up(box: SmallBox) -> None:
         return str(next(row.state for row in box.rows(deliveries) if row.kind == kind))
 
     try:
+        wait_until(lambda: state("slow") == "leased", "the slow lane to begin")
         wait_until(lambda: state("fast") == "delivered", "the fast lane")
         assert state("slow") == "leased"
     finally:
