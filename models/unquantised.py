@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -38,12 +39,16 @@ def unquantised(network: Path, target: Path) -> None:
 
 
 def _dequantised(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]) -> onnx.TensorProto:
+    values, scale, zero = scaled_constant(node, constants)
+    real: NDArray[np.float32] = ((values.astype(np.float32) - zero.astype(np.float32)) * scale).astype(np.float32)
+    return numpy_helper.from_array(real, node.output[0])
+
+
+def scaled_constant(
+    node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """The constant of a QuantizeLinear or DequantizeLinear with scale and zero point, shaped to broadcast over it."""
     values, scale, zero = (numpy_helper.to_array(constants[name]) for name in node.input)
     axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 1)
-    shape = [1] * values.ndim
-    if scale.ndim == 1:
-        shape[axis] = -1
-    real: NDArray[np.float32] = values.astype(np.float32) - zero.astype(np.float32).reshape(shape if zero.ndim else ())
-    return numpy_helper.from_array(
-        (real * scale.reshape(shape if scale.ndim else ())).astype(np.float32), node.output[0]
-    )
+    along = [-1 if dimension == axis else 1 for dimension in range(values.ndim)]
+    return values, *(part.reshape(along) if part.ndim else part for part in (scale, zero))

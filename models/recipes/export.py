@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from models.recipes.network import MapClassifier
+from models.unquantised import scaled_constant
 
 _OPSET = 18
 
@@ -63,11 +64,7 @@ def store_weights_as_integers(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _quantised(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]) -> onnx.TensorProto:
-    values, scale, zero = (numpy_helper.to_array(constants[name]) for name in node.input)
-    axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
-    shape = [1] * values.ndim
-    if scale.ndim == 1:
-        shape[axis] = -1
+    values, scale, zero = scaled_constant(node, constants)
     limits = np.iinfo(zero.dtype)
-    whole = np.rint(values / scale.reshape(shape if scale.ndim else ())) + zero.reshape(shape if zero.ndim else ())
-    return numpy_helper.from_array(np.clip(whole, limits.min, limits.max).astype(zero.dtype), node.output[0])
+    whole = np.clip(np.rint(values / scale) + zero, limits.min, limits.max)
+    return numpy_helper.from_array(whole.astype(zero.dtype), node.output[0])
