@@ -149,11 +149,18 @@ def _with_bands(rgb: RgbImage, sop_instance_uid: str, outcome: StudyOutcome) -> 
         decision += f" ({outcome.reason.value})"
     below = [(f"Decision: {decision}", _WHITE)]
     if finding is not None:
-        below.append((f"{finding.name.replace('_', ' ')}: probability {finding.probability:.2f}", _WHITE))
+        below.append((f"{finding.name.replace('_', ' ')}: probability {_in_hundredths(finding.probability)}", _WHITE))
     if outcome.answer is not None:
         below.append((f"Full model: {outcome.answer.decision.value.replace('_', ' ').upper()}", _WHITE))
     below.append((_algorithm_words(outcome.pack), _WHITE))
     return np.concatenate([_band([(BURNED_IN, _YELLOW)], width, size), rgb, _band(below, width, size)])
+
+
+def _in_hundredths(probability: float) -> str:
+    """Two places, but no model is ever certain."""
+    if probability > 0.99:
+        return "over 0.99"
+    return f"{probability:.2f}" if probability >= 0.01 else "under 0.01"
 
 
 def _algorithm_words(pack: PackIdentity | None) -> str:

@@ -12,7 +12,7 @@ from pydicom import dcmread
 from pydicom.uid import SecondaryCaptureImageStorage
 
 from appliance.results.outcome import ImageFinding, StudyOutcome
-from appliance.results.picture import as_png, build_picture, overlay, picture_uid
+from appliance.results.picture import _in_hundredths, as_png, build_picture, overlay, picture_uid
 from models.decision import Decision, PackIdentity
 from models.reasons import Reason
 from tests.dicom_factory import chest_radiograph, uid
@@ -129,3 +129,14 @@ def test_without_uids_there_is_no_picture() -> None:
     """A source that cannot be referenced is an error, not an orphan."""
     with pytest.raises(ValueError, match="lacks a UID"):
         build_picture(chest_radiograph(SeriesInstanceUID=None), PIXELS, HEAT, OUTCOME)
+
+
+def test_no_picture_claims_certainty() -> None:
+    """A probability that would round to 1.00 or 0.00 is written as over 0.99 or under 0.01."""
+    assert [_in_hundredths(p) for p in (0.999996, 0.99, 0.5, 0.01, 0.0001)] == [
+        "over 0.99",
+        "0.99",
+        "0.50",
+        "0.01",
+        "under 0.01",
+    ]
