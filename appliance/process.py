@@ -29,6 +29,7 @@ from store_forward.database import writing
 
 log = structlog.get_logger()
 BEAT_S: Final = 5.0
+_LANES_END_S: Final = 5.0  # a request that still hangs then is cut, and its delivery is due again
 _SWEEP_S: Final = 60.0
 
 Work = Callable[[Settings, Home, threading.Event], None]
@@ -99,8 +100,9 @@ def _uplink(settings: Settings, home: Home, stop: threading.Event) -> None:
     for thread in threads:
         thread.start()
     stop.wait()
+    deadline = time.monotonic() + _LANES_END_S
     for thread in threads:
-        thread.join(8.0)
+        thread.join(max(deadline - time.monotonic(), 0.0))
     if failed.is_set():
         raise SystemExit(1)
 
