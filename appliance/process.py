@@ -29,7 +29,7 @@ from store_forward.database import writing
 
 log = structlog.get_logger()
 BEAT_S: Final = 5.0
-_LANES_END_S: Final = 5.0  # a request that still hangs then is cut, and its delivery is due again
+_LANES_END_S: Final = 3.0  # a request that still hangs then is cut, and its delivery is due again
 _SWEEP_S: Final = 60.0
 
 Work = Callable[[Settings, Home, threading.Event], None]

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import structlog
 
 log = structlog.get_logger()
-#: What has not ended by then is killed, which loses nothing; a stop is over well within ten seconds.
-STOP_GRACE_S = 7.0
+#: What has not ended by then is killed, which loses nothing; a stop is over within ten seconds.
+STOP_GRACE_S = 9.0
 #: Set in the environment of a supervisor that must not outlive whoever holds the other end of its standard input.
 END_WITH_INPUT = "SCANSIDE_END_WITH_INPUT"
 
