@@ -21,7 +21,6 @@ from appliance.privacy.errors import CannotDeidentify, SiteKeyUnusable
 from store_forward.durable import make_folder, write_durably
 
 KEY_BYTES = 32
-CONTENT_TYPE = "application/zip"
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 

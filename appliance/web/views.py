@@ -22,7 +22,7 @@ from appliance.web.box import (
 )
 from appliance.web.deliveries import DestinationView, ParkedDelivery, destination_views, parked_deliveries
 from appliance.web.wording import age_words, size_words
-from appliance.web.worklist import StudyRow, Worklist, WorklistRequest, worklist
+from appliance.web.worklist import Worklist, WorklistRequest, worklist
 from store_forward.database import sqlite_version
 from store_forward.spool import Spool
 
@@ -166,8 +166,3 @@ def status_dict(view: StatusView) -> dict[str, Any]:
 
 def _without_patient(row: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in row.items() if key not in _PATIENT_FIELDS}
-
-
-def row_title(row: StudyRow) -> str:
-    """What a study is called on the page when no patient is shown: its modality and description."""
-    return " · ".join(part for part in (row.modalities, row.study_description) if part) or "Study"

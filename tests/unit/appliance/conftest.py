@@ -8,6 +8,15 @@ from pathlib import Path
 import pytest
 
 from tests.small_box import MakeBox, SmallBox, boxes
+from tests.tiny_pack import write_tiny_pack
+
+
+@pytest.fixture(scope="session")
+def tiny_packs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of packs with the tiny one in it."""
+    folder = tmp_path_factory.mktemp("packs")
+    write_tiny_pack(folder / "tiny")
+    return folder
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from appliance.configuration import load_settings
 from appliance.home import Home, open_home
 from appliance.settings import Settings
 from appliance.triage import readers
-from tests.tiny_pack import write_tiny_pack
 
 
 @dataclass
@@ -35,14 +34,6 @@ class Ended:
 
 
 Scanside = Callable[..., Ended]
-
-
-@pytest.fixture(scope="session")
-def tiny_packs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of packs with the tiny one in it."""
-    folder = tmp_path_factory.mktemp("packs")
-    write_tiny_pack(folder / "tiny")
-    return folder
 
 
 @pytest.fixture

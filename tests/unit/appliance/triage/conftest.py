@@ -10,18 +10,9 @@ import pytest
 
 from appliance.triage import readers
 from tests.small_box import MakeBox, SmallBox
-from tests.tiny_pack import write_tiny_pack
 
 PACS = {"name": "archive", "host": "127.0.0.1", "port": 104, "ae_title": "ARCHIVE"}
 CLOUD = {"url": "http://127.0.0.1:9"}
-
-
-@pytest.fixture(scope="session")
-def tiny_packs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of packs with the tiny one in it."""
-    folder = tmp_path_factory.mktemp("packs")
-    write_tiny_pack(folder / "tiny")
-    return folder
 
 
 @pytest.fixture
