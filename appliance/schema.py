@@ -63,6 +63,7 @@ studies = Table(
     Column("decision", Text),
     Column("reason", Text),
     Column("detail", Text),
+    Column("abnormality", Float),
     Column("pack", Text),
     Column("pack_version", Text),
     Column("pack_digest", Text),

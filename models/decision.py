@@ -79,7 +79,8 @@ class ImageLatency:
 class ImageResult:
     """What was decided about one image.
 
-    ``findings`` is empty and ``heat_map`` None unless a model ran. ``heat_map`` is ``(rows, columns)``
+    ``findings`` is empty, ``abnormality`` and ``heat_map`` None unless a model ran. ``abnormality`` is the
+    probability the decision rests on: that one of the findings the pack acts on is present. ``heat_map`` is ``(rows, columns)``
     float32 in 0..1 in the frame of the original image, possibly at a lower resolution. ``reason`` is set for
     ``not_triaged``, and for ``escalate`` when the image was out of scope.
     """
@@ -90,14 +91,10 @@ class ImageResult:
     detail: str = ""
     pack: PackIdentity | None = None
     findings: tuple[Finding, ...] = ()
+    abnormality: float | None = None
     heat_map: NDArray[np.float32] | None = None
     device: str | None = None
     latency_ms: ImageLatency = field(default_factory=ImageLatency)
-
-    @property
-    def highest_probability(self) -> float:
-        """The probability the decision rests on; 0 when no model ran."""
-        return max((finding.probability for finding in self.findings), default=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +107,17 @@ class StudyDecision:
     index: int | None = None
 
 
-def decide(findings: Sequence[Finding], thresholds: Thresholds) -> Decision:
-    """One image: the most probable finding decides. ``routine`` only if *every* finding is below the line.
+def decide(abnormality: float, thresholds: Thresholds) -> Decision:
+    """One image, by the probability (0..1) that a finding the pack acts on is present.
 
     Raises:
-        ValueError: there is no finding, so there is nothing to decide from.
+        ValueError: the probability is not a finite number in 0..1; NaN would compare false with every line.
     """
-    if not findings:
-        raise ValueError("no findings: a model that named none has not read the image")
-    highest = max(finding.probability for finding in findings)
-    if highest >= thresholds.urgent_from:
+    if not (math.isfinite(abnormality) and 0.0 <= abnormality <= 1.0):
+        raise ValueError(f"the probability to decide by is {abnormality}, not a number in 0..1")
+    if abnormality >= thresholds.urgent_from:
         return Decision.urgent
-    return Decision.routine if highest < thresholds.routine_below else Decision.escalate
+    return Decision.routine if abnormality < thresholds.routine_below else Decision.escalate
 
 
 def decide_study(results: Sequence[ImageResult]) -> StudyDecision:
@@ -137,13 +133,17 @@ def decide_study(results: Sequence[ImageResult]) -> StudyDecision:
     for decision in (Decision.urgent, Decision.escalate):
         found = [index for index in images if results[index].decision is decision]
         if found:
-            return _decided_by(results, max(found, key=lambda index: results[index].highest_probability))
+            return _decided_by(results, _most_abnormal(results, found))
     unread = [index for index in images if results[index].decision is Decision.not_triaged]
     if len(unread) == len(images):
         return _decided_by(results, unread[0])
     if unread:
         return _partly_covered(results, images, unread)
-    return _decided_by(results, max(images, key=lambda index: results[index].highest_probability))
+    return _decided_by(results, _most_abnormal(results, images))
+
+
+def _most_abnormal(results: Sequence[ImageResult], among: list[int]) -> int:
+    return max(among, key=lambda index: results[index].abnormality or 0.0)
 
 
 def _decided_by(results: Sequence[ImageResult], index: int) -> StudyDecision:

@@ -37,7 +37,7 @@ def load_golden(pack: ModelPack) -> GoldenSet:
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         why = f"the golden set cannot be read ({type(error).__name__})"
         raise PackRejected(pack.manifest.name, why, repair) from None
-    size, count = pack.manifest.input.size_px, len(pack.manifest.findings)
+    size, count = pack.manifest.input.size_px, pack.manifest.outputs
     if len(images) == 0 or images.shape[1:] != (1, size, size) or probabilities.shape != (len(images), count):
         raise PackRejected(pack.manifest.name, "the golden set does not fit the manifest", repair)
     return GoldenSet(images, probabilities)

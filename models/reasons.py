@@ -24,6 +24,7 @@ class Reason(StrEnum):
     age_out_of_range = "age_out_of_range"
     too_small = "too_small"
     wrong_photometric_interpretation = "wrong_photometric_interpretation"
+    wrong_picture = "wrong_picture"
     no_pack = "no_pack"
     no_backend = "no_backend"
     model_failed = "model_failed"
@@ -43,6 +44,7 @@ SCOPE_REASONS = frozenset(
         Reason.age_out_of_range,
         Reason.too_small,
         Reason.wrong_photometric_interpretation,
+        Reason.wrong_picture,
         Reason.no_pack,
     }
 )
@@ -70,6 +72,10 @@ EXPLANATIONS: dict[Reason, str] = {
     Reason.too_small: "the image has fewer pixels than the pack needs; send the original, not a reduced copy",
     Reason.wrong_photometric_interpretation: (
         "the pack does not read this kind of picture, for example colour; send the original grey image"
+    ),
+    Reason.wrong_picture: (
+        "the picture does not look like those the pack was made for: another body part, turned, inverted, written "
+        "over or reduced; check the image and its header, else read as usual"
     ),
     Reason.no_pack: "no model pack is installed; install one and triage again",
     Reason.no_backend: "a pack fits, but nothing on this box runs it correctly; see the devices on the page",

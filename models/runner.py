@@ -13,6 +13,7 @@ from hardware.errors import BackendUnavailable
 from hardware.session import Session
 from models.decision import Finding
 from models.errors import CannotTriage
+from models.gate import FEATURES, load_gate
 from models.pack import ModelPack
 from models.preprocessing import FloatImage, to_tensor
 from models.reasons import Reason
@@ -24,11 +25,13 @@ LOGITS, MAPS = "logits", "maps"
 class Inference:
     """One run: calibrated ``probabilities (k,)`` float64 in 0..1, and ``evidence (k, h, w)`` float32 in logits.
 
-    The mean of a finding's evidence is its logit.
+    ``k`` counts the outputs of the network; the mean of an output's evidence is its logit. ``features (f,)`` float32
+    is there when the pack has a gate.
     """
 
     probabilities: NDArray[np.float64]
     evidence: FloatImage
+    features: FloatImage | None
     infer_ms: float
 
 
@@ -36,6 +39,7 @@ class Inference:
 class Reading:
     """What a pack says about one image.
 
+    ``abnormality`` is the probability (0..1) that a finding the pack acts on is present, which the decision rests on.
     ``heat_map`` has the shape of the image and float32 values in 0..1: how far the evidence for the strongest
     finding stands out there from the image's median, times that finding's probability. Half of the image is
     therefore cold whatever the score, and an image without a finding nearly all of it. Outside the square that
@@ -43,16 +47,25 @@ class Reading:
     """
 
     findings: tuple[Finding, ...]
+    abnormality: float
     heat_map: FloatImage
     infer_ms: float
 
 
 class PackRunner:
-    """Reads images with one pack on one device. Not safe for use from two threads at once."""
+    """Reads images with one pack on one device. Not safe for use from two threads at once.
+
+    Raises:
+        PackRejected: the pack names a gate that cannot be used.
+    """
 
     def __init__(self, pack: ModelPack, session: Session) -> None:
         self.pack = pack
         self._session = session
+        manifest = pack.manifest
+        self._gate = load_gate(pack.folder / manifest.gate, manifest.name) if manifest.gate is not None else None
+        self._first = manifest.outputs - len(manifest.findings)  # softmax has the normal class in front
+        self._acting = [manifest.findings.index(name) for name in manifest.acts_on]
 
     @property
     def device(self) -> str:
@@ -63,17 +76,25 @@ class PackRunner:
         """Read a ``(rows, columns)`` grey image, brighter = denser.
 
         Raises:
-            CannotTriage: ``unreadable_pixels`` when the image does not become a tensor, ``model_failed`` when the run
-                fails or its outputs are not finite or not of the announced shape.
+            CannotTriage: ``unreadable_pixels`` when the image does not become a tensor, ``wrong_picture`` when the
+                gate refuses it, ``model_failed`` when the run fails or its outputs are not finite or not of the
+                announced shape.
         """
         inference = self.infer(self._tensor(pixels))
-        names = self.pack.manifest.findings
+        self._check_picture(inference)
+        present, evidence = self._findings_of(inference)
         findings = tuple(
-            Finding(name, float(value)) for name, value in zip(names, inference.probabilities, strict=True)
+            Finding(name, float(value)) for name, value in zip(self.pack.manifest.findings, present, strict=True)
         )
-        strongest = int(np.argmax(inference.probabilities))
-        heat = _standing_out(inference.evidence[strongest]) * np.float32(inference.probabilities[strongest])
-        return Reading(findings, _in_frame(heat, pixels.shape), inference.infer_ms)
+        strongest = int(np.argmax(present))
+        heat = _standing_out(evidence[strongest]) * np.float32(present[strongest])
+        return Reading(findings, self.abnormality(inference), _in_frame(heat, pixels.shape), inference.infer_ms)
+
+    def abnormality(self, inference: Inference) -> float:
+        """The probability of any finding the pack acts on: their sum where they exclude each other, else the highest."""
+        acting = self._findings_of(inference)[0][self._acting]
+        together = acting.sum() if self.pack.manifest.activation == "softmax" else acting.max()
+        return float(min(together, 1.0))
 
     def infer(self, tensor: FloatImage) -> Inference:
         """Run a ``(1, 1, size, size)`` tensor. Raises CannotTriage (``model_failed``) as :meth:`read`."""
@@ -84,7 +105,31 @@ class PackRunner:
             raise CannotTriage(Reason.model_failed, str(error)) from error
         infer_ms = (time.perf_counter() - started) * 1000.0
         logits, maps = self._checked(outputs)
-        return Inference(self._calibrated(logits), maps, infer_ms)
+        features = self._features(outputs) if self._gate is not None else None
+        return Inference(self._calibrated(logits), maps, features, infer_ms)
+
+    def _findings_of(self, inference: Inference) -> tuple[NDArray[np.float64], FloatImage]:
+        """Probabilities and evidence of the findings; with softmax the evidence is that against the normal class."""
+        evidence = inference.evidence[self._first :]
+        if self._first:
+            evidence = evidence - inference.evidence[:1]
+        return inference.probabilities[self._first :], evidence
+
+    def _check_picture(self, inference: Inference) -> None:
+        if self._gate is None or inference.features is None:
+            return
+        why = self._gate.refusal(inference.features)
+        if why is not None:
+            raise CannotTriage(Reason.wrong_picture, why)
+
+    def _features(self, outputs: dict[str, FloatImage]) -> FloatImage:
+        features = outputs.get(FEATURES)
+        if self._gate is None or features is None or features.shape != (1, self._gate.centre.size):
+            raise CannotTriage(Reason.model_failed, f"the network has no output {FEATURES} that fits the gate")
+        if not np.isfinite(features).all():
+            raise CannotTriage(Reason.model_failed, "the outputs are not finite")
+        one: FloatImage = features[0]
+        return one
 
     def _tensor(self, pixels: FloatImage) -> FloatImage:
         try:
@@ -97,7 +142,7 @@ class PackRunner:
         return tensor
 
     def _checked(self, outputs: dict[str, FloatImage]) -> tuple[FloatImage, FloatImage]:
-        count = len(self.pack.manifest.findings)
+        count = self.pack.manifest.outputs
         logits, maps = outputs.get(LOGITS), outputs.get(MAPS)
         if logits is None or maps is None:
             raise CannotTriage(Reason.model_failed, f"the network has no output {LOGITS} or {MAPS}")
@@ -109,7 +154,15 @@ class PackRunner:
 
     def _calibrated(self, logits: FloatImage) -> NDArray[np.float64]:
         manifest = self.pack.manifest
-        return sigmoid(logits.astype(np.float64) / manifest.temperature + manifest.bias)
+        scaled = logits.astype(np.float64) / manifest.temperature + np.array(manifest.bias)
+        return sigmoid(scaled) if manifest.activation == "sigmoid" else softmax(scaled)
+
+
+def softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities over the last axis that add up to 1, without overflow for any finite value."""
+    powers = np.exp(values - values.max(axis=-1, keepdims=True))
+    shares: NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
 
 
 def sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:

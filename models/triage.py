@@ -58,9 +58,10 @@ class Triage:
             return self._refused(facts.sop_instance_uid, refused, _since_ms(started))
         return ImageResult(
             sop_instance_uid=facts.sop_instance_uid,
-            decision=decide(reading.findings, runner.pack.manifest.thresholds),
+            decision=decide(reading.abnormality, runner.pack.manifest.thresholds),
             pack=runner.pack.identity,
             findings=reading.findings,
+            abnormality=reading.abnormality,
             heat_map=reading.heat_map,
             device=runner.device,
             latency_ms=ImageLatency(decode_ms, reading.infer_ms, _since_ms(started)),

@@ -56,7 +56,7 @@ def write_tiny_pack(
     (folder / "network.onnx").write_bytes(tiny_network())
     (folder / "golden.npz").write_bytes(_golden())
     manifest = {
-        "schema_version": 1,
+        "schema_version": 2,
         "name": name,
         "version": "1.0.0",
         "task": "tiny-task",
@@ -66,9 +66,12 @@ def write_tiny_pack(
         "files": {},
         "input": InputSpec(size_px=SIZE_PX).model_dump(),
         "scope": scope or ANY_RADIOGRAPH,
+        "normal": "normal",
         "findings": [FINDING],
+        "acts_on": [FINDING],
+        "activation": "sigmoid",
         "temperature": TEMPERATURE,
-        "bias": BIAS,
+        "bias": [BIAS],
         "thresholds": {"routine_below": thresholds[0], "urgent_from": thresholds[1]},
         "figures": {"auc": 1.0},
         "calibration": {"bound": 0.1},

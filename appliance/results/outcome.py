@@ -34,7 +34,10 @@ class AmendedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class StudyOutcome:
-    """One decision. Times are seconds since 1970-01-01 UTC; ``pack`` is None when no model could speak."""
+    """One decision. Times are seconds since 1970-01-01 UTC; ``pack`` is None when no model could speak.
+
+    ``abnormality`` is the highest probability any image was decided by, None when none was read.
+    """
 
     study_instance_uid: str
     revision: int
@@ -43,6 +46,7 @@ class StudyOutcome:
     reason: Reason | None = None
     detail: str = ""
     findings: tuple[ImageFinding, ...] = ()
+    abnormality: float | None = None
     pack: PackIdentity | None = None
     device: str | None = None
     answer: AmendedAnswer | None = None

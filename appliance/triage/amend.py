@@ -23,16 +23,16 @@ from store_forward.spool import Spool
 _POSITIVE_FROM = 0.5
 
 
-def agreement(box: Sequence[float], cloud: Decision) -> Agreement | None:
+def agreement(box: float | None, cloud: Decision) -> Agreement | None:
     """Whether the side the box leaned to is the one the cloud took; ``None`` when either took none.
 
     Args:
-        box: the probabilities the box found, 0..1.
+        box: the probability the box decided by, 0..1; None when it read nothing.
         cloud: what the full model decided; only ``routine`` and ``urgent`` take a side.
     """
-    if not box or cloud not in (Decision.routine, Decision.urgent):
+    if box is None or cloud not in (Decision.routine, Decision.urgent):
         return None
-    same = (max(box) >= _POSITIVE_FROM) == (cloud is Decision.urgent)
+    same = (box >= _POSITIVE_FROM) == (cloud is Decision.urgent)
     return Agreement.AGREES if same else Agreement.DISAGREES
 
 
@@ -89,6 +89,7 @@ def _amended_outcome(connection: Connection, study: Row[Any], answer: Answer) ->
         reason=Reason(study.reason) if study.reason else None,
         detail=study.detail or "",
         findings=tuple(ImageFinding(f.sop_instance_uid, f.name, f.probability) for f in own),
+        abnormality=study.abnormality,
         pack=PackIdentity(study.pack, study.pack_version, study.pack_digest) if study.pack else None,
         device=study.device,
         answer=AmendedAnswer(
@@ -129,7 +130,7 @@ def _paths(connection: Connection, study: Row[Any], spool: Spool) -> list[Path]:
 def _amend(connection: Connection, outcome: StudyOutcome, requests: list[DeliveryRequest], now: float) -> None:
     answer = outcome.answer
     assert answer is not None
-    verdict = agreement([found.probability for found in outcome.findings], answer.decision)
+    verdict = agreement(outcome.abnormality, answer.decision)
     pack = answer.pack
     changed = connection.execute(
         update(studies)

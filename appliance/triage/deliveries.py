@@ -21,12 +21,12 @@ class Subject:
     study_instance_uid: str
     revision: int
     decision: Decision
-    highest_probability: float | None
+    abnormality: float | None
 
     @property
     def looks_urgent(self) -> bool:
         """Urgent, or escalated while leaning towards a finding."""
-        leaning = self.highest_probability is not None and self.highest_probability >= 0.5
+        leaning = self.abnormality is not None and self.abnormality >= 0.5
         return self.decision is Decision.urgent or leaning
 
 

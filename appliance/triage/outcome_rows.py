@@ -65,6 +65,7 @@ def _columns(prepared: Prepared) -> dict[str, object]:
         "decision": outcome.decision.value,
         "reason": outcome.reason.value if outcome.reason else None,
         "detail": outcome.detail,
+        "abnormality": outcome.abnormality,
         "pack": pack.name if pack else None,
         "pack_version": pack.version if pack else None,
         "pack_digest": pack.digest if pack else None,

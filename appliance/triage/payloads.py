@@ -147,14 +147,14 @@ def _outcome(claim: Claim, read: Sequence[ImageResult], decision: StudyDecision,
             for result in read
             for found in result.findings
         ),
+        abnormality=max((r.abnormality for r in read if r.abnormality is not None), default=None),
         pack=spoken.pack if spoken else None,
         device=spoken.device if spoken else None,
     )
 
 
 def _subject(outcome: StudyOutcome) -> Subject:
-    highest = max((found.probability for found in outcome.findings), default=None)
-    return Subject(outcome.study_instance_uid, outcome.revision, outcome.decision, highest)
+    return Subject(outcome.study_instance_uid, outcome.revision, outcome.decision, outcome.abnormality)
 
 
 def _sources(paths: Sequence[Path], read: Sequence[ImageResult]) -> list[Path]:

@@ -100,7 +100,7 @@ def _shown(decision: StudyDecision, results: Sequence[ImageResult]) -> ImageResu
     if decision.index is not None and results[decision.index].findings:
         return results[decision.index]
     read = [result for result in results if result.findings]
-    return max(read, key=lambda result: result.highest_probability, default=None)
+    return max(read, key=lambda result: result.abnormality or 0.0, default=None)
 
 
 def _given_up(case: cases.Case) -> Verdict:
