@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 
 from models.decision import PackIdentity
 from models.errors import PackRejected
-from models.manifest import Manifest
+from models.manifest import SCHEMA_VERSION, Manifest
 
 MANIFEST = "manifest.json"
 _MAX_MANIFEST_BYTES = 1 << 20
@@ -53,6 +54,7 @@ def load_pack(folder: Path) -> ModelPack:
     try:
         manifest = Manifest.model_validate_json(content)
     except ValidationError as error:
+        _check_schema_version(folder, content)
         raise PackRejected(folder.name, _first_problem(error), "Correct the manifest or install another pack") from None
     _check_names(folder, manifest)
     for name, digest in manifest.files.items():
@@ -69,6 +71,17 @@ def _manifest_bytes(folder: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise PackRejected(folder.name, f"{MANIFEST} cannot be read ({error.strerror})", _COPY_AGAIN) from None
+
+
+def _check_schema_version(folder: Path, content: bytes) -> None:
+    """Of a manifest that is refused: an other version is why, however many fields differ with it."""
+    try:
+        found = json.loads(content)["schema_version"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return
+    if isinstance(found, int) and found != SCHEMA_VERSION:
+        why = f"{MANIFEST} has schema version {found}, this version reads {SCHEMA_VERSION}"
+        raise PackRejected(folder.name, why, "Install a pack that was made for this version")
 
 
 def _check_names(folder: Path, manifest: Manifest) -> None:

@@ -10,47 +10,43 @@ from models.decision import Decision, Finding, ImageResult, Thresholds, decide, 
 from models.reasons import SCOPE_REASONS, Reason
 
 PROBABILITIES = st.floats(min_value=0.0, max_value=1.0)
-FINDINGS = st.lists(PROBABILITIES, min_size=1, max_size=5).map(
-    lambda values: [Finding(f"finding {index}", value) for index, value in enumerate(values)]
-)
 THRESHOLDS = st.tuples(PROBABILITIES, PROBABILITIES).map(
     lambda pair: Thresholds(routine_below=min(pair), urgent_from=max(pair))
 )
 LINES = Thresholds(routine_below=0.3, urgent_from=0.7)
 
 
-def _read(findings: list[Finding]) -> ImageResult:
-    return ImageResult("1.2", decide(findings, LINES), findings=tuple(findings))
+def _read(abnormality: float) -> ImageResult:
+    findings = (Finding("something", abnormality),)
+    return ImageResult("1.2", decide(abnormality, LINES), findings=findings, abnormality=abnormality)
 
 
 IMAGE_REASONS = [reason for reason in Reason if reason is not Reason.not_an_image]
 UNREAD = st.sampled_from(IMAGE_REASONS).map(lambda reason: ImageResult("1.3", Decision.not_triaged, reason))
 SENT_ON = st.sampled_from(sorted(SCOPE_REASONS)).map(lambda reason: ImageResult("1.4", Decision.escalate, reason))
 NO_IMAGE = st.just(ImageResult("1.5", Decision.not_triaged, Reason.not_an_image))
-STUDIES = st.lists(st.one_of(FINDINGS.map(_read), UNREAD, SENT_ON, NO_IMAGE), max_size=6)
+STUDIES = st.lists(st.one_of(PROBABILITIES.map(_read), UNREAD, SENT_ON, NO_IMAGE), max_size=6)
 
 
-@given(FINDINGS, THRESHOLDS)
-def test_an_image_is_routine_exactly_when_every_finding_is_below_and_urgent_when_one_is_above(
-    findings: list[Finding], thresholds: Thresholds
+@given(PROBABILITIES, THRESHOLDS)
+def test_an_image_is_routine_exactly_below_one_line_and_urgent_from_the_other(
+    abnormality: float, thresholds: Thresholds
 ) -> None:
     """The three decisions split the probabilities without a gap or an overlap, urgent first."""
-    highest = max(finding.probability for finding in findings)
-    decision = decide(findings, thresholds)
-    assert (decision is Decision.urgent) == (highest >= thresholds.urgent_from)
-    assert (decision is Decision.routine) == (highest < min(thresholds.routine_below, thresholds.urgent_from))
+    decision = decide(abnormality, thresholds)
+    assert (decision is Decision.urgent) == (abnormality >= thresholds.urgent_from)
+    assert (decision is Decision.routine) == (abnormality < min(thresholds.routine_below, thresholds.urgent_from))
     assert decision is not Decision.not_triaged
 
 
-@given(FINDINGS, THRESHOLDS, PROBABILITIES)
-def test_one_more_finding_never_makes_an_image_less_urgent(
-    findings: list[Finding], thresholds: Thresholds, more: float
+@given(PROBABILITIES, PROBABILITIES, THRESHOLDS)
+def test_a_higher_probability_never_makes_an_image_less_urgent(
+    one: float, other: float, thresholds: Thresholds
 ) -> None:
-    """A model that names more findings can only raise the alarm."""
+    """More suspicion can only raise the alarm."""
     order = [Decision.routine, Decision.escalate, Decision.urgent]
-    before = decide(findings, thresholds)
-    after = decide([*findings, Finding("one more", more)], thresholds)
-    assert order.index(after) >= order.index(before)
+    lower, higher = sorted((one, other))
+    assert order.index(decide(lower, thresholds)) <= order.index(decide(higher, thresholds))
 
 
 @given(STUDIES)
@@ -59,7 +55,7 @@ def test_a_study_is_routine_exactly_when_every_image_was_read_and_is_below_the_t
 ) -> None:
     """The statement the whole product stands on."""
     images = [result for result in results if result.reason is not Reason.not_an_image]
-    harmless = [bool(result.findings) and result.highest_probability < LINES.routine_below for result in images]
+    harmless = [result.abnormality is not None and result.abnormality < LINES.routine_below for result in images]
     said = decide_study(results)
     assert (said.decision is Decision.routine) == (bool(images) and all(harmless))
 
@@ -92,8 +88,8 @@ def test_everything_but_routine_and_urgent_names_its_reason_or_its_uncertain_ima
         assert said.reason is not None or results[said.index].findings
 
 
-@given(THRESHOLDS)
-def test_no_findings_is_an_error_and_not_routine(thresholds: Thresholds) -> None:
-    """A model that named nothing has read nothing."""
-    with pytest.raises(ValueError, match="no findings"):
-        decide([], thresholds)
+@given(st.floats().filter(lambda value: not 0.0 <= value <= 1.0), THRESHOLDS)
+def test_what_is_no_probability_is_an_error_and_not_routine(value: float, thresholds: Thresholds) -> None:
+    """NaN, infinity and numbers outside of 0..1 come from a fault, and a fault is never a statement."""
+    with pytest.raises(ValueError, match="not a number in"):
+        decide(value, thresholds)

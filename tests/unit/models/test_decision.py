@@ -15,7 +15,7 @@ LINES = Thresholds(routine_below=0.2, urgent_from=0.8)
 
 def _image(decision: Decision, probability: float | None = None, reason: Reason | None = None) -> ImageResult:
     findings = () if probability is None else (Finding("x", probability),)
-    return ImageResult("1.2.3", decision, reason, findings=findings)
+    return ImageResult("1.2.3", decision, reason, findings=findings, abnormality=probability)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def _image(decision: Decision, probability: float | None = None, reason: Reason 
 )
 def test_thresholds_are_exact(probability: float, decision: Decision) -> None:
     """Routine strictly below, urgent from its line on."""
-    assert decide([Finding("x", probability)], LINES) is decision
+    assert decide(probability, LINES) is decision
 
 
 @pytest.mark.parametrize("probability", [math.nan, math.inf, -0.01, 1.01])
@@ -39,6 +39,13 @@ def test_a_finding_refuses_what_is_no_probability(probability: float) -> None:
     """NaN compares false with every threshold, so it must not get that far."""
     with pytest.raises(ValueError, match="not a number in"):
         Finding("x", probability)
+
+
+@pytest.mark.parametrize("probability", [math.nan, math.inf, -math.inf, -0.01, 1.01])
+def test_what_is_no_probability_decides_nothing(probability: float) -> None:
+    """Neither routine nor urgent comes of a number that means nothing."""
+    with pytest.raises(ValueError, match="not a number in"):
+        decide(probability, LINES)
 
 
 def test_thresholds_in_the_wrong_order_are_refused() -> None:
@@ -62,6 +69,13 @@ def test_the_most_probable_urgent_image_decides() -> None:
         _image(Decision.urgent, 0.95),
     ]
     assert decide_study(results).index == 2
+
+
+def test_a_finding_that_is_not_acted_on_does_not_lead_to_its_image() -> None:
+    """A probable harmless finding does not outrank the image the decision rests on."""
+    harmless = ImageResult("1", Decision.urgent, findings=(Finding("benign", 0.99),), abnormality=0.81)
+    harmful = ImageResult("2", Decision.urgent, findings=(Finding("malignant", 0.9),), abnormality=0.9)
+    assert decide_study([harmful, harmless]).index == 0
 
 
 def test_nothing_read_keeps_the_first_reason() -> None:

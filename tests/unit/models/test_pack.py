@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from models.errors import PackRejected
 from models.pack import load_pack
-from tests.tiny_pack import change_manifest, write_tiny_pack
+from tests.tiny_pack import FINDING, change_manifest, write_tiny_pack
 
 
 def test_a_valid_pack_loads(tmp_path: Path) -> None:
@@ -53,13 +54,26 @@ def test_a_stranger_is_rejected(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "where"),
     [
-        ({"schema_version": 2}, "schema_version"),
+        ({"schema_version": 1}, "schema version 1, this version reads 2"),
+        ({"schema_version": 3}, "schema version 3, this version reads 2"),
+        ({"schema_version": "two"}, "schema_version"),
         ({"surprise": 1}, "surprise"),
         ({"network": "../network.onnx"}, "network"),
         ({"network": "other.onnx"}, "not listed in files"),
         ({"temperature": 0}, "temperature"),
         ({"findings": []}, "findings"),
         ({"findings": ["a", "a"]}, "different names"),
+        ({"normal": FINDING}, "different names"),
+        ({"normal": ""}, "normal"),
+        ({"acts_on": []}, "acts_on"),
+        ({"acts_on": ["something_else"]}, "acts_on may only name findings"),
+        ({"bias": [0.1, 0.2]}, "bias needs 1 numbers"),
+        ({"bias": 0.1}, "bias"),
+        ({"bias": [math.nan]}, "bias"),
+        ({"activation": "softmax"}, "bias needs 2 numbers"),
+        ({"activation": "linear"}, "activation"),
+        ({"gate": "gate.npz"}, "gate is gate.npz, which is not listed in files"),
+        ({"gate": "../gate.npz"}, "gate"),
         ({"thresholds": (0.9, 0.1)}, "thresholds"),
         ({"role": "server"}, "role"),
     ],
@@ -69,6 +83,16 @@ def test_a_wrong_manifest_says_where(tmp_path: Path, change: dict[str, Any], whe
     write_tiny_pack(tmp_path, **change)
     with pytest.raises(PackRejected, match=where):
         load_pack(tmp_path)
+
+
+def test_another_schema_version_says_what_to_do(tmp_path: Path) -> None:
+    """A pack of yesterday lacks fields and has strange ones; the version is the one thing worth saying."""
+    manifest = {"schema_version": 1, "name": "old", "bias": 0.1}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(PackRejected) as caught:
+        load_pack(tmp_path)
+    assert caught.value.why == "manifest.json has schema version 1, this version reads 2"
+    assert caught.value.repair == "Install a pack that was made for this version"
 
 
 def test_no_manifest_and_no_json_are_rejected(tmp_path: Path) -> None:

@@ -25,17 +25,16 @@ ReadingBox = Callable[..., SmallBox]
 @pytest.mark.parametrize(
     ("box", "cloud", "verdict"),
     [
-        ([0.6], Decision.urgent, Agreement.AGREES),
-        ([0.4], Decision.routine, Agreement.AGREES),
-        ([0.5], Decision.routine, Agreement.DISAGREES),
-        ([0.1, 0.7], Decision.routine, Agreement.DISAGREES),
-        ([0.1, 0.2], Decision.urgent, Agreement.DISAGREES),
-        ([], Decision.urgent, None),
-        ([0.9], Decision.escalate, None),
-        ([0.9], Decision.not_triaged, None),
+        (0.6, Decision.urgent, Agreement.AGREES),
+        (0.4, Decision.routine, Agreement.AGREES),
+        (0.5, Decision.routine, Agreement.DISAGREES),
+        (0.2, Decision.urgent, Agreement.DISAGREES),
+        (None, Decision.urgent, None),
+        (0.9, Decision.escalate, None),
+        (0.9, Decision.not_triaged, None),
     ],
 )
-def test_agreement(box: list[float], cloud: Decision, verdict: Agreement | None) -> None:
+def test_agreement(box: float | None, cloud: Decision, verdict: Agreement | None) -> None:
     """The cloud took the side the box leaned to, or the other, or one of them took none."""
     assert agreement(box, cloud) is verdict
 
