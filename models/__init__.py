@@ -7,5 +7,7 @@ map) → ``decision`` (the rule, and the study's rule) → ``triage`` (all of it
 ``errors`` name what can go wrong.
 
 ``manifest``, ``pack`` and ``registry`` read and verify what lies in ``packs/``; ``golden`` and ``opening``
-choose the device. ``evaluation`` measures a pack; ``recipes`` trained and quantised it.
+choose the device. ``answers`` (what a pack said, what the label says), ``measures`` and ``evaluation`` measure a pack;
+``robustness`` does so for changed pictures (``picture_changes``) and other forms of the same one (``dicom_forms``);
+``recipes`` trained and quantised it.
 """
