@@ -71,6 +71,7 @@ studies = Table(
     Column("latency_ms", Float),
     Column("decided_at", Float),
     Column("heat_map", Text),
+    Column("heat_map_finding", Text),
     Column("thumbnail", Text),
     Column("escalated", Boolean, nullable=False, default=False),
     Column("answer_decision", Text),
@@ -83,6 +84,12 @@ studies = Table(
     Column("settled_at", Float),
     Index("studies_by_state", "state", "completes_at"),
     Index("studies_by_arrival", "last_received_at"),
+)
+#: All that the count of agreement reads, and only of studies that were sent to the cloud.
+Index(
+    "studies_sent",
+    *(studies.c[name] for name in ("pack", "pack_version", "calling_ae_title", "answer_decision", "agreement")),
+    sqlite_where=studies.c.escalated.is_(True),
 )
 
 instances = Table(

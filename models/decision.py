@@ -79,10 +79,11 @@ class ImageLatency:
 class ImageResult:
     """What was decided about one image.
 
-    ``findings`` is empty, ``abnormality`` and ``heat_map`` None unless a model ran. ``abnormality`` is the
-    probability the decision rests on: that one of the findings the pack acts on is present. ``heat_map`` is ``(rows, columns)``
-    float32 in 0..1 in the frame of the original image, possibly at a lower resolution. ``reason`` is set for
-    ``not_triaged``, and for ``escalate`` when the image was out of scope.
+    ``findings`` is empty, ``abnormality``, ``heat_map`` and ``shown`` None unless a model ran. ``abnormality`` is the
+    probability the decision rests on: that one of the findings the pack acts on is present. ``heat_map`` is
+    ``(rows, columns)`` float32 in 0..1 over the whole of the original image, possibly at a lower resolution, and
+    ``shown`` the finding it is drawn for. ``reason`` is set for ``not_triaged``, and for ``escalate`` when the image
+    was out of scope.
     """
 
     sop_instance_uid: str
@@ -93,6 +94,7 @@ class ImageResult:
     findings: tuple[Finding, ...] = ()
     abnormality: float | None = None
     heat_map: NDArray[np.float32] | None = None
+    shown: str | None = None
     device: str | None = None
     latency_ms: ImageLatency = field(default_factory=ImageLatency)
 

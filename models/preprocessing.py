@@ -38,7 +38,7 @@ def centre_square(pixels: NDArray[Any]) -> NDArray[Any]:
 
 def resize_square(pixels: NDArray[Any], size_px: int) -> FloatImage:
     """Centre crop and resample to ``(size_px, size_px)`` float32; area averaging when shrinking."""
-    square = centre_square(pixels).astype(np.float32)
+    square = centre_square(pixels).astype(np.float32, copy=False)
     if square.shape[0] == size_px:
         return square
     shrinking = square.shape[0] > size_px

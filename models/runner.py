@@ -19,6 +19,8 @@ from models.preprocessing import FloatImage, to_tensor
 from models.reasons import Reason
 
 LOGITS, MAPS = "logits", "maps"
+#: A heat map has a handful of cells; drawn finer than this its shorter side would only cost time.
+_MOST_HEAT_PX = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,15 +42,17 @@ class Reading:
     """What a pack says about one image.
 
     ``abnormality`` is the probability (0..1) that a finding the pack acts on is present, which the decision rests on.
-    ``heat_map`` has the shape of the image and float32 values in 0..1: how far the evidence for the strongest
-    finding stands out there from the image's median, times that finding's probability. Half of the image is
-    therefore cold whatever the score, and an image without a finding nearly all of it. Outside the square that
-    the network saw it is 0.
+    ``heat_map`` lies over the whole image, at a lower resolution where its shorter side is over 256 pixels, and has
+    float32 values in 0..1: how far the evidence for the finding ``shown`` stands out there from the image's median,
+    times that finding's probability. Half of the image is therefore cold whatever the score, and an image without a
+    finding nearly all of it. Outside the square that the network saw it is 0. ``shown`` is the most probable of the
+    findings the decision rests on, or of all when the image is routine.
     """
 
     findings: tuple[Finding, ...]
     abnormality: float
     heat_map: FloatImage
+    shown: str
     infer_ms: float
 
 
@@ -86,12 +90,14 @@ class PackRunner:
         findings = tuple(
             Finding(name, float(value)) for name, value in zip(self.pack.manifest.findings, present, strict=True)
         )
-        strongest = int(np.argmax(present))
-        heat = _standing_out(evidence[strongest]) * np.float32(present[strongest])
-        return Reading(findings, self.abnormality(inference), _in_frame(heat, pixels.shape), inference.infer_ms)
+        abnormality = self.abnormality(inference)
+        shown = self._shown(present, abnormality)
+        heat = _standing_out(evidence[shown]) * np.float32(present[shown])
+        heat_map = _in_frame(heat, pixels.shape)
+        return Reading(findings, abnormality, heat_map, findings[shown].name, inference.infer_ms)
 
     def abnormality(self, inference: Inference) -> float:
-        """The probability of any finding the pack acts on: their sum where they exclude each other, else the highest."""
+        """The probability of any finding acted on: the sum where they exclude each other, else the highest."""
         acting = self._findings_of(inference)[0][self._acting]
         together = acting.sum() if self.pack.manifest.activation == "softmax" else acting.max()
         return float(min(together, 1.0))
@@ -114,6 +120,11 @@ class PackRunner:
         if self._first:
             evidence = evidence - inference.evidence[:1]
         return inference.probabilities[self._first :], evidence
+
+    def _shown(self, present: NDArray[np.float64], abnormality: float) -> int:
+        """The finding to draw: a probable harmless one must not stand where a less probable one decides."""
+        decides = abnormality >= self.pack.manifest.thresholds.routine_below
+        return max(self._acting if decides else range(len(present)), key=lambda index: float(present[index]))
 
     def _check_picture(self, inference: Inference) -> None:
         if self._gate is None or inference.features is None:
@@ -181,8 +192,9 @@ def _standing_out(evidence: FloatImage) -> FloatImage:
 
 
 def _in_frame(evidence: FloatImage, shape: tuple[int, ...]) -> FloatImage:
-    """Put the map of the centre square back where the square was cut out of the image."""
-    rows, columns = shape
+    """Put the map of the centre square back where the square was cut out of the image, or of a smaller one like it."""
+    scale = min(1.0, _MOST_HEAT_PX / min(shape))
+    rows, columns = (round(length * scale) for length in shape)
     side = min(rows, columns)
     top, left = (rows - side) // 2, (columns - side) // 2
     square = cv2.resize(evidence, (side, side), interpolation=cv2.INTER_LINEAR)

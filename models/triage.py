@@ -63,6 +63,7 @@ class Triage:
             findings=reading.findings,
             abnormality=reading.abnormality,
             heat_map=reading.heat_map,
+            shown=reading.shown,
             device=runner.device,
             latency_ms=ImageLatency(decode_ms, reading.infer_ms, _since_ms(started)),
         )

@@ -29,9 +29,18 @@ def status_text(found: dict[str, Any]) -> str:
     for link in found["destinations"]:
         waiting = link["waiting"] + link["leased"]
         lines.append(f"{link['name']:<12} {link['state']}, {waiting} waiting, {link['parked']} parked")
+    lines += _agreement_lines(found["agreement"])
     for device in found["devices"]:
         if device["chosen"]:
             lines.append(f"{device['pack']:<12} on {device['device']}, {device['latency_ms']:.1f} ms")
     free = found["storage"]["free_bytes"] / 1e9
     lines.append(f"disk         {free:.1f} GB free; SQLite {found['sqlite_version']}")
     return "\n".join(lines)
+
+
+def _agreement_lines(agreement: dict[str, Any]) -> list[str]:
+    return [
+        f"{one['name']}: full model agreed {one['agreed']}, disagreed {one['disagreed']}, "
+        f"took no side {one['undecided']}, provisional {one['unanswered']}"
+        for one in agreement["packs"]
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from appliance.schema import Agreement
 from models.decision import Decision, PackIdentity
 from models.reasons import EXPLANATIONS, Reason
 
@@ -30,13 +31,15 @@ class AmendedAnswer:
     pack: PackIdentity | None
     device: str | None
     answered_at: float
+    agreement: Agreement | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StudyOutcome:
     """One decision. Times are seconds since 1970-01-01 UTC; ``pack`` is None when no model could speak.
 
-    ``abnormality`` is the highest probability any image was decided by, None when none was read.
+    ``abnormality`` is the highest probability any image was decided by, None when none was read. ``shown`` is the
+    finding that the heat map of the deciding image is drawn for. ``provisional`` while the full model is asked.
     """
 
     study_instance_uid: str
@@ -50,16 +53,18 @@ class StudyOutcome:
     pack: PackIdentity | None = None
     device: str | None = None
     answer: AmendedAnswer | None = None
+    shown: ImageFinding | None = None
+    provisional: bool = False
 
     @property
     def recorded_at(self) -> float:
         """When the newest statement in this outcome was made; the content time of its documents."""
         return self.answer.answered_at if self.answer else self.decided_at
 
-    def strongest_finding(self, sop_instance_uid: str) -> ImageFinding | None:
-        """The most probable finding on one image, None when the image was not read."""
+    def findings_on(self, sop_instance_uid: str) -> list[ImageFinding]:
+        """What was found on one image, the most probable first; empty when it was not read."""
         on_image = [one for one in self.findings if one.sop_instance_uid == sop_instance_uid]
-        return max(on_image, key=lambda one: one.probability, default=None)
+        return sorted(on_image, key=lambda one: -one.probability)
 
 
 def in_words(decision: Decision, reason: Reason | None, detail: str = "") -> str:

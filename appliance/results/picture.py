@@ -5,6 +5,7 @@ Words stand on bands above and below the image, never on it: a result must not h
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
@@ -17,7 +18,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian
 
-from appliance.results.outcome import StudyOutcome
+from appliance.results.outcome import ImageFinding, StudyOutcome
 from appliance.results.reference import (
     can_be_referenced,
     derived_uid,
@@ -30,6 +31,7 @@ from models.decision import PackIdentity
 
 GreyImage = NDArray[np.float32]
 RgbImage = NDArray[np.uint8]
+Colour = tuple[int, int, int]
 
 BURNED_IN = "NOT FOR DIAGNOSIS – RESEARCH USE"
 SERIES_NUMBER = 9702
@@ -37,6 +39,7 @@ LONGEST_SIDE_PX = 1024
 #: Share of the colour where the heat map is at its hottest; the image stays visible under it.
 _STRONGEST_BLEND = 0.45
 _SHORT_DIGEST = 12
+_MOST_FINDINGS = 4
 _WHITE, _YELLOW = (255, 255, 255), (255, 220, 80)
 
 
@@ -143,17 +146,35 @@ def _with_bands(rgb: RgbImage, sop_instance_uid: str, outcome: StudyOutcome) -> 
     rgb = _at_least(rgb, 512)
     width = rgb.shape[1]
     size = max(12, width // 34)
-    finding = outcome.strongest_finding(sop_instance_uid)
+    below = _lines_below(sop_instance_uid, outcome)
+    return np.concatenate([_band([(BURNED_IN, _YELLOW)], width, size), rgb, _band(below, width, size)])
+
+
+def _lines_below(sop_instance_uid: str, outcome: StudyOutcome) -> list[tuple[str, Colour]]:
     decision = outcome.decision.value.replace("_", " ").upper()
     if outcome.reason is not None:
         decision += f" ({outcome.reason.value})"
     below = [(f"Decision: {decision}", _WHITE)]
-    if finding is not None:
-        below.append((f"{finding.name.replace('_', ' ')}: probability {_in_hundredths(finding.probability)}", _WHITE))
+    if outcome.provisional:
+        below.append(("PROVISIONAL: the full model has been asked", _YELLOW))
+    if found := outcome.findings_on(sop_instance_uid):
+        below.append((f"Probability: {_in_numbers(found)}", _WHITE))
+    if outcome.shown is not None:
+        below.append((f"Colour: where the evidence for {_plain(outcome.shown.name)} stands out", _WHITE))
     if outcome.answer is not None:
         below.append((f"Full model: {outcome.answer.decision.value.replace('_', ' ').upper()}", _WHITE))
     below.append((_algorithm_words(outcome.pack), _WHITE))
-    return np.concatenate([_band([(BURNED_IN, _YELLOW)], width, size), rgb, _band(below, width, size)])
+    return below
+
+
+def _in_numbers(found: Sequence[ImageFinding]) -> str:
+    """The most probable findings of an image with their numbers."""
+    numbers = [f"{_plain(one.name)} {_in_hundredths(one.probability)}" for one in found[:_MOST_FINDINGS]]
+    return " · ".join(numbers) + (" · …" if len(found) > _MOST_FINDINGS else "")
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _in_hundredths(probability: float) -> str:
@@ -175,7 +196,7 @@ def _at_least(rgb: RgbImage, width: int) -> RgbImage:
     return np.pad(rgb, ((0, 0), (missing // 2, missing - missing // 2), (0, 0)))
 
 
-def _band(lines: list[tuple[str, tuple[int, int, int]]], width: int, size: int) -> RgbImage:
+def _band(lines: list[tuple[str, Colour]], width: int, size: int) -> RgbImage:
     """Lines of text of ``size`` pixels on black; a line too long for ``width`` is set smaller."""
     step = round(size * 1.6)
     band = np.zeros((step * len(lines) + size // 2, width, 3), np.uint8)

@@ -35,10 +35,16 @@ from appliance.results.outcome import (
     in_words,
 )
 from appliance.results.reference import derived_uid, is_image
+from appliance.schema import Agreement
 from models.decision import PackIdentity
 
 MANUFACTURER = "Scanside"
 PRIVATE_SCHEME = "99SCANSIDE"
+PROVISIONAL = "Provisional: the full model has been asked; its answer will follow in an amended report"
+_AGREEMENT_WORDS = {
+    Agreement.AGREES: "The full model confirms what the box leaned to",
+    Agreement.DISAGREES: "The full model contradicts what the box leaned to; a person has to look",
+}
 
 #: SNOMED CT codes of findings that packs name; any other name becomes a code of our own scheme.
 FINDING_CODES = {
@@ -73,9 +79,13 @@ def measurement_report(known: Sequence[Dataset], outcome: StudyOutcome) -> Measu
         (_COMMENT, DISCLAIMER),
         (_CONCLUSION, in_words(outcome.decision, outcome.reason, outcome.detail)),
     ]
+    if outcome.provisional:
+        sentences.append((_COMMENT, PROVISIONAL))
     if outcome.answer:
         answer = in_words(outcome.answer.decision, outcome.answer.reason)
         sentences.append((_CONCLUSION, f"Amended by the full model: {answer}"))
+        if outcome.answer.agreement is not None:
+            sentences.append((_COMMENT, _AGREEMENT_WORDS[outcome.answer.agreement]))
     for name, words in sentences:
         report[0].ContentSequence.append(
             TextContentItem(name=name, value=words, relationship_type=RelationshipTypeValues.CONTAINS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +98,7 @@ def _amended_outcome(connection: Connection, study: Row[Any], answer: Answer) ->
             pack=_pack_of(answer),
             device=answer.device,
             answered_at=answer.answered_at,
+            agreement=agreement(study.abnormality, decision),
         ),
     )
 
@@ -130,8 +130,7 @@ def _paths(connection: Connection, study: Row[Any], spool: Spool) -> list[Path]:
 def _amend(connection: Connection, outcome: StudyOutcome, requests: list[DeliveryRequest], now: float) -> None:
     answer = outcome.answer
     assert answer is not None
-    verdict = agreement(outcome.abnormality, answer.decision)
-    pack = answer.pack
+    verdict, pack = answer.agreement, answer.pack
     changed = connection.execute(
         update(studies)
         .where(studies.c.study_instance_uid == outcome.study_instance_uid)

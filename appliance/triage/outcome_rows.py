@@ -73,6 +73,7 @@ def _columns(prepared: Prepared) -> dict[str, object]:
         "latency_ms": prepared.latency_ms,
         "decided_at": outcome.decided_at,
         "heat_map": prepared.heat_map,
+        "heat_map_finding": outcome.shown.name if outcome.shown else None,
         "thumbnail": prepared.thumbnail,
         "escalated": prepared.escalated,
         "answer_decision": None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,8 @@ class PayloadMaker:
 
         ``with_pixels`` is false for a study whose pixels have already brought the worker down.
         """
-        outcome = _outcome(claim, read, decision, now)
+        archive, withheld, left_out = self._archive(paths, decision.decision)
+        outcome = replace(_outcome(claim, read, decision, now), provisional=archive is not None)
         index = decision.index if decision.index is not None else 0
         shown = self._open(paths[index]) if with_pixels and paths else None
         heat_map = read[index].heat_map if read else None
@@ -60,7 +62,6 @@ class PayloadMaker:
         subject = _subject(outcome)
         documents, unsaid = self._documents(_sources(paths, read), outcome, shown, heat_map)
         requests = results(subject, documents, self._pacs)
-        archive, withheld, left_out = self._archive(paths, outcome)
         if archive is not None:
             requests.append(escalation(subject, archive, left_out))
         return Prepared(
@@ -100,9 +101,9 @@ class PayloadMaker:
             documents.append(("picture", self._keep(capture)))
         return documents, ""
 
-    def _archive(self, paths: Sequence[Path], outcome: StudyOutcome) -> tuple[StoredObject | None, str, int]:
+    def _archive(self, paths: Sequence[Path], decision: Decision) -> tuple[StoredObject | None, str, int]:
         """The payload for the cloud or why nothing may leave, and how many instances have to stay here."""
-        if outcome.decision is not Decision.escalate:
+        if decision is not Decision.escalate:
             return None, "", 0
         if not self._has_cloud:
             return None, "no cloud is configured; a person has to read this study", 0
@@ -150,7 +151,14 @@ def _outcome(claim: Claim, read: Sequence[ImageResult], decision: StudyDecision,
         abnormality=max((r.abnormality for r in read if r.abnormality is not None), default=None),
         pack=spoken.pack if spoken else None,
         device=spoken.device if spoken else None,
+        shown=_shown(read[decision.index or 0]) if read else None,
     )
+
+
+def _shown(result: ImageResult) -> ImageFinding | None:
+    """The finding that the heat map of this image is drawn for."""
+    found = next((one for one in result.findings if one.name == result.shown), None)
+    return ImageFinding(result.sop_instance_uid, found.name, found.probability) if found else None
 
 
 def _subject(outcome: StudyOutcome) -> Subject:

@@ -32,9 +32,9 @@ class Confirmation(StrEnum):
 
 CONFIRMATION_WORDS = {
     Confirmation.ON_THE_BOX: "decided on the box",
-    Confirmation.WAITING: "waiting for the link",
+    Confirmation.WAITING: "provisional, waiting for the link",
     Confirmation.PROVISIONAL: "provisional, sent to cloud",
-    Confirmation.STUCK: "not sent: the delivery is parked",
+    Confirmation.STUCK: "provisional, not sent: the delivery is parked",
     Confirmation.NO_CLOUD: "no cloud to ask: needs a person",
     Confirmation.CONFIRMED: "confirmed by the full model",
     Confirmation.ANSWERED: "answered by the full model",

@@ -68,6 +68,7 @@ class StudyView:
 
     row: StudyRow
     heat_map: str | None
+    heat_map_finding: str | None
     size_bytes: int
     settled_at: float | None
     box: Reader | None
@@ -87,6 +88,7 @@ def study_view(conn: Connection, study_instance_uid: str, show_patient: bool) ->
     return StudyView(
         row=study_rows(conn, [study_instance_uid], show_patient)[study_instance_uid],
         heat_map=row.heat_map,
+        heat_map_finding=row.heat_map_finding,
         size_bytes=row.size_bytes,
         settled_at=row.settled_at,
         box=_box_reader(row),

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from appliance.settings import Settings
+from appliance.web.agreement import AgreementView, agreement_view
 from appliance.web.box import (
     DeviceView,
     ProcessView,
@@ -53,6 +54,7 @@ class StatusView:
     worklist: Worklist
     destinations: tuple[DestinationView, ...]
     parked: tuple[ParkedDelivery, ...]
+    agreement: AgreementView
     surroundings: Surroundings
     devices: tuple[DeviceView, ...]
     processes: tuple[ProcessView, ...]
@@ -84,6 +86,7 @@ def status(
         worklist=worklist(conn, request or WorklistRequest(), settings.page.show_patient),
         destinations=links,
         parked=parked_deliveries(conn, [link.name for link in links]),
+        agreement=agreement_view(conn),
         surroundings=around,
         devices=device_views(conn, around.packs),
         processes=procs,

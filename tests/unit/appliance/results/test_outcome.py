@@ -7,12 +7,12 @@ from models.decision import Decision
 from models.reasons import EXPLANATIONS, Reason
 
 
-def test_the_strongest_finding_is_that_of_the_image() -> None:
-    """The most probable finding of the image asked for, none for an image that was not read."""
+def test_findings_on_an_image_are_its_own() -> None:
+    """The most probable first, and none for an image that was not read."""
     findings = (ImageFinding("1", "a", 0.2), ImageFinding("1", "b", 0.7), ImageFinding("2", "c", 0.9))
     outcome = StudyOutcome("1.2", 1, Decision.urgent, 0.0, findings=findings)
-    assert outcome.strongest_finding("1") == findings[1]
-    assert outcome.strongest_finding("3") is None
+    assert outcome.findings_on("1") == [findings[1], findings[0]]
+    assert outcome.findings_on("3") == []
 
 
 def test_an_answer_moves_the_time() -> None:

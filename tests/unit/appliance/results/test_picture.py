@@ -12,7 +12,15 @@ from pydicom import dcmread
 from pydicom.uid import SecondaryCaptureImageStorage
 
 from appliance.results.outcome import ImageFinding, StudyOutcome
-from appliance.results.picture import _in_hundredths, as_png, build_picture, overlay, picture_uid
+from appliance.results.picture import (
+    _in_hundredths,
+    _in_numbers,
+    _lines_below,
+    as_png,
+    build_picture,
+    overlay,
+    picture_uid,
+)
 from models.decision import Decision, PackIdentity
 from models.reasons import Reason
 from tests.dicom_factory import chest_radiograph, uid
@@ -94,11 +102,14 @@ def test_words_are_burned_in_beside_the_image_not_on_it() -> None:
         replace(OUTCOME, pack=PackIdentity("chest-paediatric", "1.2.1", "ab" * 32)),
         replace(OUTCOME, pack=PackIdentity("chest-paediatric", "1.2.0", "cd" * 32)),
         replace(OUTCOME, reason=Reason.partly_covered),
+        replace(OUTCOME, provisional=True),
+        replace(OUTCOME, shown=OUTCOME.findings[0]),
+        replace(OUTCOME, findings=(*OUTCOME.findings, ImageFinding(SOURCE.SOPInstanceUID, "effusion", 0.2))),
     ],
-    ids=["decision", "probability", "version", "digest", "reason"],
+    ids=["decision", "probability", "version", "digest", "reason", "provisional", "shown", "second finding"],
 )
 def test_every_statement_shows_in_the_pixels(changed: StudyOutcome) -> None:
-    """Decision, probability, version, digest and reason each change what is burned in."""
+    """Decision, probabilities, version, digest, reason, what is coloured and provisional: each is burned in."""
     plain = dcmread(BytesIO(build_picture(SOURCE, PIXELS, HEAT, OUTCOME))).pixel_array
     other = dcmread(BytesIO(build_picture(SOURCE, PIXELS, HEAT, changed))).pixel_array
     assert not np.array_equal(plain, other)
@@ -129,6 +140,18 @@ def test_without_uids_there_is_no_picture() -> None:
     """A source that cannot be referenced is an error, not an orphan."""
     with pytest.raises(ValueError, match="lacks a UID"):
         build_picture(chest_radiograph(SeriesInstanceUID=None), PIXELS, HEAT, OUTCOME)
+
+
+def test_the_words_name_every_finding_and_say_which_one_is_coloured() -> None:
+    """The decisive finding is drawn even where a harmless one is more probable."""
+    found = [ImageFinding("1", name, p) for name, p in (("benign", 0.6), ("malignant", 0.35), ("cyst", 0.001))]
+    assert _in_numbers(found) == "benign 0.60 · malignant 0.35 · cyst under 0.01"
+    assert _in_numbers([ImageFinding("1", "pleural_effusion", 0.5)] * 5).endswith("pleural effusion 0.50 · …")
+    words = [line for line, _ in _lines_below("1", replace(OUTCOME, findings=tuple(found), shown=found[1]))]
+    assert "Colour: where the evidence for malignant stands out" in words
+    assert not any("PROVISIONAL" in line for line in words)
+    asked = [line for line, _ in _lines_below("1", replace(OUTCOME, provisional=True))]
+    assert "PROVISIONAL: the full model has been asked" in asked
 
 
 def test_no_picture_claims_certainty() -> None:

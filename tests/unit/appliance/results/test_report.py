@@ -15,7 +15,8 @@ from pydicom.uid import ComprehensiveSRStorage, EncapsulatedPDFStorage
 
 from appliance.results.outcome import DISCLAIMER, AmendedAnswer, ImageFinding, StudyOutcome
 from appliance.results.report import build_report, report_uid
-from appliance.results.report_content import finding_code
+from appliance.results.report_content import PROVISIONAL, finding_code
+from appliance.schema import Agreement
 from models.decision import Decision, PackIdentity
 from models.reasons import EXPLANATIONS, Reason
 from tests.dicom_factory import chest_radiograph, uid
@@ -146,6 +147,17 @@ def test_an_answer_amends_the_report() -> None:
     earlier = amended.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
     assert earlier.ReferencedSOPInstanceUID == report_uid(URGENT) != amended.SOPInstanceUID
     assert written(URGENT).get("PredecessorDocumentsSequence") is None
+
+
+def test_a_provisional_report_says_so_and_an_answered_one_no_more() -> None:
+    """While the full model is asked a reader knows that more will come, afterwards what came of it."""
+    asked = replace(URGENT, decision=Decision.escalate, provisional=True)
+    assert PROVISIONAL in texts(written(asked))
+    assert PROVISIONAL not in texts(written(URGENT))
+    for agreement, word in ((Agreement.AGREES, "confirms"), (Agreement.DISAGREES, "contradicts")):
+        answered = texts(written(replace(URGENT, answer=replace(ANSWER, agreement=agreement))))
+        assert PROVISIONAL not in answered
+        assert [words for words in answered if word in words]
 
 
 def test_a_sparse_study_gets_a_report() -> None:

@@ -9,6 +9,7 @@ import pytest
 from pydicom import dcmread
 from sqlalchemy import insert, update
 
+from appliance.results.report_content import PROVISIONAL
 from appliance.schema import Agreement, StudyState, answers, findings, studies, study_events
 from appliance.triage.amend import agreement
 from appliance.triage.worker import TriageWorker
@@ -114,6 +115,9 @@ def test_the_archive_gets_an_amended_report(escalated: Escalated) -> None:
     )
     assert first.SOPInstanceUID != second.SOPInstanceUID
     assert first.SOPInstanceUID in str(second.PredecessorDocumentsSequence)
+    assert PROVISIONAL in first.to_json()
+    assert PROVISIONAL not in second.to_json()
+    assert "The full model confirms" in second.to_json()
 
 
 def test_a_disagreement_is_said(escalated: Escalated) -> None:

@@ -52,6 +52,7 @@ def prepared(claim: Claim, *requests: DeliveryRequest, escalated: bool = False) 
         findings=(ImageFinding(uid("instance 0"), "nodule", 0.4), ImageFinding(uid("instance 0"), "mass", 0.3)),
         pack=PackIdentity("p", "1", "b" * 64),
         device="openvino:CPU",
+        shown=ImageFinding(uid("instance 0"), "nodule", 0.4),
     )
     return Prepared(outcome, tuple(requests), escalated, 12.5, "c" * 64, "d" * 64, ("one stays here",))
 
@@ -64,6 +65,7 @@ def test_everything_is_written(box: SmallBox, claim: Claim) -> None:
     assert (row.state, row.decision, row.reason, row.detail) == ("decided", "escalate", "partly_covered", "1 of 2")
     assert (row.pack, row.pack_version, row.pack_digest, row.device) == ("p", "1", "b" * 64, "openvino:CPU")
     assert (row.latency_ms, row.heat_map, row.thumbnail, row.decided_at) == (12.5, "c" * 64, "d" * 64, NOW + 1)
+    assert row.heat_map_finding == "nodule"
     assert [(f.name, f.probability, f.revision) for f in box.rows(findings)] == [("nodule", 0.4, 1), ("mass", 0.3, 1)]
     assert [d.kind for d in box.rows(deliveries)] == ["report", "picture"]
     said = [(e.kind, e.detail) for e in box.rows(study_events)][-2:]

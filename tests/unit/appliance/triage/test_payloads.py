@@ -43,6 +43,8 @@ def test_payloads_are_durable_and_nothing_is_committed(reading_box: ReadingBox, 
     assert all(box.spool.verify(one.payload) for one in made.deliveries)
     assert all(one.size_bytes == box.spool.path(one.payload).stat().st_size for one in made.deliveries)
     assert made.escalated
+    assert made.outcome.provisional
+    assert made.outcome.shown == made.outcome.findings[0]
     assert made.latency_ms == pytest.approx(sum(one.latency_ms.total for one in found))
     assert box.count(deliveries) == 0
 
@@ -79,6 +81,7 @@ def test_a_study_that_may_not_leave_stays_and_says_why(reading_box: ReadingBox, 
     found = read(box, path)
     made = maker(box).prepare(CLAIM, [path], found, decide_study(found), NOW)
     assert not made.escalated
+    assert not made.outcome.provisional
     assert [one.kind for one in made.deliveries] == ["report", "picture"]
     assert len(made.notes) == 1
     assert made.notes[0].startswith("kept on the box: ")
@@ -91,7 +94,7 @@ def test_given_up_pixels_are_not_opened_again(reading_box: ReadingBox, tmp_path:
     path = as_file(image(), tmp_path / "a.dcm")
     decision = StudyDecision(Decision.not_triaged, Reason.worker_gave_up, "3 attempts")
     made = maker(box).prepare(CLAIM, [path], [], decision, NOW, with_pixels=False)
-    assert (made.heat_map, made.thumbnail, made.latency_ms) == (None, None, None)
+    assert (made.heat_map, made.thumbnail, made.latency_ms, made.outcome.shown) == (None, None, None, None)
     (report,) = made.deliveries
     assert dcmread(box.spool.path(report.payload)).StudyInstanceUID == uid("study 0")
 

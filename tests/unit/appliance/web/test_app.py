@@ -90,7 +90,7 @@ def test_the_worklist_says_how_each_study_stands(rows: Rows) -> None:
     full(rows)
     text = " ".join(page(rows).text.split())
     for words in (
-        "waiting for the link", "provisional, sent to cloud", "confirmed by the full model",
+        "provisional, waiting for the link", "provisional, sent to cloud", "confirmed by the full model",
         "answered by the full model", "Box and cloud disagree. Box: Routine. Full model: Urgent.",
         reason_words("age_unknown"), "93 %", "In progress 1",
         "The triage process has been silent", "Pacs refused object", "1 delivery to pacs-main is parked",
@@ -147,6 +147,28 @@ def test_the_study_page_shows_reason_history_and_deliveries(rows: Rows) -> None:
     for words in ("Report to pacs-main: parked", "Report → pacs-main parked", "0xA900", "History", "Decided"):
         assert words in text
     assert reason_words("age_unknown") in page(rows, "/studies/4").text
+
+
+def test_the_picture_says_which_finding_is_coloured_or_that_nothing_was_read(rows: Rows) -> None:
+    """A heat map is a statement about one finding; a picture nobody read has no colours to explain."""
+    rows.study("1", "urgent", heat_map="a" * 64, heat_map_finding="pleural_effusion")
+    rows.study("2", "not_triaged", reason="age_unknown", heat_map="a" * 64)
+    assert "evidence of the box's model for pleural effusion stands out" in page(rows, "/studies/1").text
+    unread = page(rows, "/studies/2").text
+    assert "no model has read it" in unread
+    assert "Warm colours" not in unread
+
+
+def test_agreement_is_shown_once_something_was_sent(rows: Rows) -> None:
+    """Per pack and per scanner, with its interval; before that the panel would only be noise."""
+    assert "Box and full model" not in page(rows).text
+    pack = {"pack": "chest", "pack_version": "1.2.0", "pack_digest": "a" * 64}
+    rows.study("1", "escalate", escalated=True, answer_decision="urgent", agreement="agrees", **pack)
+    rows.study("2", "escalate", escalated=True, **pack)
+    text = " ".join(page(rows).text.split())
+    assert "Of 2 studies sent to the cloud" in text
+    assert "agreed over 99 %, 95 % interval 21 % to over 99 %" in text
+    assert "chest 1.2.0" in text
 
 
 def test_an_unknown_study_is_a_plain_404(rows: Rows) -> None:
