@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -168,6 +169,14 @@ def evaluate(
     )
 
 
+def flat(found: Evaluation) -> dict[str, Any]:
+    """All of an evaluation side by side with four digits, as ``scanside evaluate --json`` prints it."""
+    parts = asdict(found)
+    figures = parts.pop("figures")
+    rounded: dict[str, Any] = _rounded({"n": parts.pop("n")} | figures | parts)
+    return rounded
+
+
 def bootstrap_intervals(
     sample: Sample, groups: Sequence[str] | None, rng: np.random.Generator, rounds: int = ROUNDS, level: float = LEVEL
 ) -> dict[str, tuple[float, float]]:
@@ -188,6 +197,14 @@ def bootstrap_intervals(
                 found.setdefault(name, []).append(value)
     edges = [(1 - level) / 2, (1 + level) / 2]
     return {name: (float(low), float(high)) for name, (low, high) in _quantiles(found, edges).items()}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(one) for key, one in value.items()}
+    if isinstance(value, tuple | list):
+        return [_rounded(one) for one in value]
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def _quantiles(found: dict[str, list[float]], edges: list[float]) -> dict[str, NDArray[np.float64]]:
