@@ -9,6 +9,7 @@ showed to the gate.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -84,12 +85,12 @@ def load_gate(path: Path, pack: str) -> Gate:
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             gate = Gate(**{field.name: arrays[field.name].astype(np.float32) for field in fields(Gate)})
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise PackRejected(pack, f"the gate cannot be read ({type(error).__name__})", _REPAIR) from None
     count = gate.centre.size
     numbers = (gate.offset, gate.left_over, gate.least, gate.farthest)
-    fits = gate.centre.shape == gate.spread.shape == gate.weight.shape == (count,)
-    fits = fits and gate.axes.shape == (gate.variance.size, count) and all(number.shape == () for number in numbers)
+    fits = gate.centre.shape == gate.spread.shape == gate.weight.shape == (count,) and gate.variance.ndim == 1
+    fits = fits and gate.axes.shape == (*gate.variance.shape, count) and all(number.shape == () for number in numbers)
     finite = all(np.isfinite(getattr(gate, field.name)).all() for field in fields(Gate))
     if not (fits and finite and (gate.spread > 0).all() and (gate.variance > 0).all() and gate.left_over > 0):
         raise PackRejected(pack, "the gate's numbers do not fit each other", _REPAIR)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +35,7 @@ def load_golden(pack: ModelPack) -> GoldenSet:
         with pack.golden.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             images = np.ascontiguousarray(arrays["image"], dtype=np.float32)
             probabilities = np.asarray(arrays["probability"], dtype=np.float64)
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         why = f"the golden set cannot be read ({type(error).__name__})"
         raise PackRejected(pack.manifest.name, why, repair) from None
     size, count = pack.manifest.input.size_px, pack.manifest.outputs

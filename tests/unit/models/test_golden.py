@@ -55,3 +55,19 @@ def test_an_unusable_golden_set_rejects_the_pack(tmp_path: Path, content: bytes)
     (tmp_path / "golden.npz").write_bytes(content)
     with pytest.raises(PackRejected, match="golden set"):
         load_golden(load_pack(change_manifest(tmp_path)))
+
+
+@pytest.mark.parametrize("kind", ["one array", "flipped"])
+def test_a_file_that_is_no_golden_set_is_rejected(tmp_path: Path, kind: str) -> None:
+    """An array that is no archive, and a compressed one whose bytes are damaged."""
+    pack = load_pack(write_tiny_pack(tmp_path))
+    with pack.golden.open("wb") as stream:
+        if kind == "one array":
+            np.save(stream, np.zeros(3))
+        else:
+            np.savez_compressed(stream, image=np.random.default_rng(0).random((9, 9)))
+    whole = pack.golden.read_bytes()
+    if kind == "flipped":
+        pack.golden.write_bytes(whole[:200] + bytes(byte ^ 0xFF for byte in whole[200:260]) + whole[260:])
+    with pytest.raises(PackRejected, match="cannot be read"):
+        load_golden(pack)
