@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from hardware.errors import BackendUnavailable
-from models.errors import CannotTriage
-from models.pack import ModelPack
+from hardware.onnxruntime_session import open_onnxruntime
+from models.errors import CannotTriage, PackRejected
+from models.pack import ModelPack, load_pack
 from models.preprocessing import to_tensor
 from models.reasons import Reason
 from models.runner import PackRunner, sigmoid
-from tests.tiny_pack import FINDING, expected_probability, picture
+from tests.tiny_pack import (
+    CLASSES,
+    FINDING,
+    MAP_PX,
+    OTHER_FINDING,
+    change_manifest,
+    expected_probabilities,
+    expected_probability,
+    picture,
+    tiny_gate,
+    write_tiny_pack,
+)
 
 
 class _Answering:
@@ -101,6 +117,119 @@ def test_an_image_of_extreme_values_is_refused(tiny_runner: PackRunner) -> None:
     with pytest.raises(CannotTriage) as caught:
         tiny_runner.read(pixels)
     assert caught.value.reason is Reason.unreadable_pixels
+
+
+def _opened(folder: Path, **options: Any) -> PackRunner:
+    """A pack of classes that exclude each other, or what ``options`` make of it, on ONNX Runtime."""
+    pack = load_pack(write_tiny_pack(folder, **({"findings": CLASSES, "activation": "softmax"} | options)))
+    return PackRunner(pack, open_onnxruntime(pack.network, threads=1))
+
+
+def _pixels(kind: str) -> NDArray[np.float32]:
+    """A picture bright ``above``, ``below``, on the ``left`` or on the ``right``."""
+    drawn = picture("urgent" if kind in ("above", "left") else "routine")
+    return (drawn if kind in ("above", "below") else drawn.T).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", ["above", "below", "left", "right"])
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_several_findings_are_what_numpy_says(tmp_path: Path, kind: str, activation: str) -> None:
+    """Calibrated one by one or together; the normal class is no finding; abnormal is the sum or the highest."""
+    runner = _opened(tmp_path, activation=activation)
+    reading = runner.read(_pixels(kind))
+    expected = expected_probabilities(to_tensor(_pixels(kind), runner.pack.manifest.input), CLASSES, activation)[-2:]
+    assert [finding.name for finding in reading.findings] == list(CLASSES)
+    assert [finding.probability for finding in reading.findings] == pytest.approx(expected, abs=1e-4)
+    together = expected.sum() if activation == "softmax" else expected.max()
+    assert reading.abnormality == pytest.approx(together, abs=1e-4)
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_the_decision_rests_on_what_is_acted_on(tmp_path: Path, activation: str) -> None:
+    """A probable finding nobody acts on, like a benign lesion, is named and leaves the image harmless."""
+    runner = _opened(tmp_path, activation=activation, acts_on=[OTHER_FINDING])
+    harmless, harmful = runner.read(_pixels("above")), runner.read(_pixels("left"))
+    assert harmless.findings[0].probability > 0.9
+    assert harmless.abnormality == harmless.findings[1].probability < 0.6
+    assert harmful.abnormality == harmful.findings[1].probability > 0.9
+
+
+def test_the_heat_map_is_of_the_finding_that_decides(tmp_path: Path) -> None:
+    """Of the most probable one when the image is routine; otherwise a harmless one must not stand in front."""
+    routine = _opened(tmp_path / "a", acts_on=[OTHER_FINDING], thresholds=(0.5, 0.8)).read(_pixels("above"))
+    assert routine.shown == FINDING
+    assert routine.heat_map.max() == pytest.approx(routine.findings[0].probability, abs=1e-3)
+    decided = _opened(tmp_path / "b", acts_on=[OTHER_FINDING], thresholds=(0.01, 0.05)).read(_pixels("above"))
+    assert decided.shown == OTHER_FINDING
+    assert decided.heat_map.max() == pytest.approx(decided.findings[1].probability, abs=1e-3)
+
+
+def test_with_classes_the_heat_map_is_the_evidence_against_normal(tmp_path: Path) -> None:
+    """What speaks for a finding and as much for normal is no evidence: only the difference decides, and is drawn."""
+    pack = _opened(tmp_path).pack
+    maps = _maps(count=3)
+    maps[0, :2, :, :4] = 9.0  # as much for normal as for the first finding
+    maps[0, 1, :, 4:] = 4.0
+    logits = maps.mean(axis=(2, 3))
+    reading = PackRunner(pack, _Answering({"logits": logits, "maps": maps})).read(_pixels("above"))
+    assert reading.shown == FINDING
+    cold, hot = reading.heat_map[:, :96], reading.heat_map[:, 160:]
+    assert not cold.any()
+    assert hot.min() == pytest.approx(reading.findings[0].probability, abs=1e-3)
+
+
+def test_probabilities_of_classes_add_up_to_one(tmp_path: Path) -> None:
+    """Whatever the logits, and never more than 1 for all findings together."""
+    pack = _opened(tmp_path).pack
+    for logits in ([80.0, -80.0, 3.0], [-1e30, 1e30, 1e30], [0.0, 0.0, 0.0]):
+        outputs = {"logits": np.array([logits], dtype=np.float32), "maps": _maps(count=3)}
+        runner = PackRunner(pack, _Answering(outputs))
+        inference = runner.infer(to_tensor(_pixels("above"), pack.manifest.input))
+        assert inference.probabilities.sum() == pytest.approx(1.0)
+        assert 0.0 <= runner.abnormality(inference) <= 1.0
+
+
+def test_the_gate_refuses_before_anything_is_said(tmp_path: Path) -> None:
+    """A picture of another kind gets no finding; one of the intended kind is read as without a gate."""
+    gated, open_to_all = _opened(tmp_path / "a", gated=True), _opened(tmp_path / "b")
+    assert gated.read(_pixels("left")).findings == open_to_all.read(_pixels("left")).findings
+    stripes = np.tile(np.repeat([0.0, 1.0], 32), (256, 4)).astype(np.float32)
+    assert open_to_all.read(stripes).findings
+    with pytest.raises(CannotTriage, match=r"likeness 0\.0 of -1\.0, distance \d+\.\d of 3\.0") as caught:
+        gated.read(stripes)
+    assert caught.value.reason is Reason.wrong_picture
+
+
+@pytest.mark.parametrize(
+    "features", [None, np.zeros((1, 3)), np.zeros(MAP_PX**2), np.full((1, MAP_PX**2), np.nan)], ids=str
+)
+def test_a_gate_that_sees_nothing_is_a_failed_run(tmp_path: Path, features: NDArray[np.float64] | None) -> None:
+    """Without sound features nobody knows what kind of picture it is, so nothing is said about it."""
+    pack = _opened(tmp_path, gated=True).pack
+    outputs = {"logits": _logits(count=3), "maps": _maps(count=3)}
+    outputs |= {} if features is None else {"features": features.astype(np.float32)}
+    with pytest.raises(CannotTriage) as caught:
+        PackRunner(pack, _Answering(outputs)).read(_pixels("above"))
+    assert caught.value.reason is Reason.model_failed
+
+
+def test_an_unusable_gate_is_a_rejected_pack(tmp_path: Path) -> None:
+    """The pack does not run without its gate."""
+    write_tiny_pack(tmp_path, gated=True)
+    replace(tiny_gate(), left_over=np.float32(0.0)).save(tmp_path / "gate.npz")  # type: ignore[arg-type]
+    pack = load_pack(change_manifest(tmp_path))
+    with pytest.raises(PackRejected, match="gate"):
+        PackRunner(pack, _Answering(None))
+
+
+def test_a_large_image_has_a_small_heat_map(tiny_runner: PackRunner) -> None:
+    """A handful of cells needs no millions of pixels; it still lies over the whole image, strips outside included."""
+    small = tiny_runner.read(picture("urgent", 256, 400).astype(np.float32)).heat_map
+    large = tiny_runner.read(picture("urgent", 1280, 2000).astype(np.float32)).heat_map
+    assert large.shape == (256, 400)
+    assert not large[:, :72].any()
+    assert not large[:, 328:].any()
+    assert np.abs(large - small).max() < 0.02
 
 
 def test_sigmoid_does_not_overflow() -> None:

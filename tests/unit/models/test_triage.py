@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pydicom.uid import JPEG2000Lossless
 
+from hardware.onnxruntime_session import open_onnxruntime
 from models.decision import Decision
 from models.errors import CannotTriage
 from models.pack import ModelPack, load_pack
@@ -18,7 +19,7 @@ from models.reasons import Reason
 from models.runner import PackRunner
 from models.triage import Triage
 from tests.dicom_factory import as_file, chest_radiograph, compressed, uid
-from tests.tiny_pack import Says, picture, write_tiny_pack
+from tests.tiny_pack import CLASSES, FINDING, OTHER_FINDING, Says, picture, write_tiny_pack
 
 SR = "1.2.840.10008.5.1.4.1.1.88.33"
 
@@ -105,6 +106,33 @@ def test_the_first_pack_that_fits_reads(tmp_path: Path, tiny_runner: PackRunner)
 def test_limits_reach_the_pixels(tiny_runner: PackRunner) -> None:
     """A smaller box may refuse earlier."""
     assert Triage([tiny_runner], PixelLimits(max_pixels=1000)).image(chest_radiograph()).reason is Reason.too_large
+
+
+def test_a_picture_of_another_kind_is_not_triaged_whatever_the_header_says(tmp_path: Path) -> None:
+    """The header is in scope, the picture is not: a reason and the gate's numbers, and no score to be seen."""
+    pack = load_pack(write_tiny_pack(tmp_path, gated=True))
+    runner = PackRunner(pack, open_onnxruntime(pack.network, threads=1))
+    stripes = chest_radiograph(pixels=np.tile(np.repeat([0, 4095], 32), (256, 4)).astype(np.uint16))
+    for kept in (Decision.not_triaged, Decision.escalate):
+        triage = Triage([runner], out_of_scope=kept)
+        assert triage.image(chest_radiograph(pixels=picture("urgent"))).decision is Decision.urgent
+        result = triage.image(stripes)
+        assert (result.decision, result.reason) == (kept, Reason.wrong_picture)
+        assert "distance" in result.detail
+        assert (result.findings, result.abnormality, result.heat_map, result.shown) == ((), None, None, None)
+
+
+def test_a_finding_nobody_acts_on_is_routine_and_named(tmp_path: Path) -> None:
+    """From file to decision with classes that exclude each other: only what is acted on is urgent."""
+    options = {"findings": CLASSES, "activation": "softmax", "acts_on": [OTHER_FINDING]}
+    pack = load_pack(write_tiny_pack(tmp_path, **options))
+    triage = Triage([PackRunner(pack, open_onnxruntime(pack.network, threads=1))])
+    harmless = triage.image(chest_radiograph(pixels=picture("urgent")))
+    harmful = triage.image(chest_radiograph(pixels=picture("urgent").T.copy()))
+    assert (harmless.decision, harmless.shown) == (Decision.routine, FINDING)
+    assert harmless.findings[0].probability > 0.9
+    assert (harmful.decision, harmful.shown) == (Decision.urgent, OTHER_FINDING)
+    assert harmful.abnormality == harmful.findings[1].probability
 
 
 @pytest.mark.real
