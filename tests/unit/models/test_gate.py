@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -128,7 +129,8 @@ def test_a_file_that_is_no_gate_is_rejected(tmp_path: Path, kind: str) -> None:
     elif kind == "a part is missing":
         np.savez(path, centre=np.zeros(3))
     else:
-        np.savez(path, **{field.name: np.array([None], dtype=object) for field in fields(Gate)})
+        objects: dict[str, Any] = {field.name: np.array([None], dtype=object) for field in fields(Gate)}
+        np.savez(path, **objects)
     with pytest.raises(PackRejected, match="cannot be read") as caught:
         load_gate(path, "tiny")
     assert caught.value.pack == "tiny"

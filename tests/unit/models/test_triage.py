@@ -124,7 +124,7 @@ def test_a_picture_of_another_kind_is_not_triaged_whatever_the_header_says(tmp_p
 
 def test_a_finding_nobody_acts_on_is_routine_and_named(tmp_path: Path) -> None:
     """From file to decision with classes that exclude each other: only what is acted on is urgent."""
-    options = {"findings": CLASSES, "activation": "softmax", "acts_on": [OTHER_FINDING]}
+    options: dict[str, Any] = {"findings": CLASSES, "activation": "softmax", "acts_on": [OTHER_FINDING]}
     pack = load_pack(write_tiny_pack(tmp_path, **options))
     triage = Triage([PackRunner(pack, open_onnxruntime(pack.network, threads=1))])
     harmless = triage.image(chest_radiograph(pixels=picture("urgent")))
