@@ -13,14 +13,14 @@ from models.manifest import Manifest
 from models.pack import load_pack
 from models.reasons import Reason
 from models.runner import PackRunner
-from tests.tiny_pack import FINDING, picture, write_tiny_pack
+from tests.tiny_pack import FINDING, change_manifest, picture, write_tiny_pack
 from tests.unit.models.test_evaluation import SEVERAL
 
 
 @pytest.fixture
 def several(tmp_path: Path) -> Manifest:
     """Three classes that exclude each other, of which one is to be acted on."""
-    return load_pack(write_tiny_pack(tmp_path / "several", **SEVERAL)).manifest
+    return load_pack(change_manifest(write_tiny_pack(tmp_path / "several"), **SEVERAL)).manifest
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from models.evaluation import Evaluation, evaluate
 from models.manifest import Manifest
 from models.pack import load_pack
 from models.reasons import Reason
-from tests.tiny_pack import write_tiny_pack
+from tests.tiny_pack import change_manifest, write_tiny_pack
 
 NORMAL, ILL = Truth(0, False), Truth(1, True)
 SEVERAL: dict[str, Any] = {
@@ -28,7 +28,7 @@ SEVERAL: dict[str, Any] = {
 
 
 def _manifest(folder: Path, **changes: Any) -> Manifest:
-    return load_pack(write_tiny_pack(folder, **changes)).manifest
+    return load_pack(change_manifest(write_tiny_pack(folder), **changes)).manifest
 
 
 @pytest.fixture
