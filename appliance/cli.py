@@ -246,14 +246,17 @@ def models_list(config: Config = None, as_json: Json = False) -> None:
 
 
 @models_app.command("verify")
-def models_verify(folder: Path, config: Config = None, as_json: Json = False) -> None:
-    """Check a pack's folder against its manifest."""
-    load_settings(config)
+def models_verify(
+    path: Annotated[Path, typer.Argument(help="A pack's folder or archive.")],
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Check a pack's folder, or an archive, against its manifest."""
+    from appliance.commands.packs import verify
     from models.errors import PackRejected
-    from models.pack import load_pack
 
     try:
-        pack = load_pack(folder)
+        pack = verify(path, load_settings(config))
     except PackRejected as rejected:
         raise _fail(str(rejected)) from None
     row = {"name": pack.manifest.name, "version": pack.manifest.version, "digest": pack.digest}
@@ -271,3 +274,75 @@ def models_selftest(config: Config = None, as_json: Json = False) -> None:
         _emit(row) if as_json else _say(selftest_line(row))
     if not good:
         raise typer.Exit(1)
+
+
+@models_app.command("install")
+def models_install(
+    file: Annotated[Path, typer.Argument(help="An archive that scanside models export made.")],
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Check an archive and put its pack beside those in use; it reads only once it is activated."""
+    from appliance.commands.packs import installed_line, installed_row
+    from appliance.pack_store import install
+    from models.errors import PackRejected
+
+    try:
+        row = installed_row(install(file, load_settings(config)))
+    except PackRejected as rejected:
+        raise _fail(str(rejected)) from None
+    _emit(row) if as_json else _say(installed_line(row))
+
+
+@models_app.command("activate")
+def models_activate(
+    pack: Annotated[
+        str, typer.Argument(help="NAME for the highest version installed, NAME@VERSION, NAME@DIGEST or NAME@default.")
+    ],
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Run a pack's golden set on this machine and, if it comes out right, have the pack read from now on."""
+    from appliance.commands.packs import in_use_line, in_use_row
+    from appliance.pack_store import activate
+    from models.errors import PackRejected
+
+    try:
+        row = in_use_row(activate(pack, load_settings(config)))
+    except PackRejected as rejected:
+        raise _fail(f"{rejected}. Nothing has changed.") from None
+    _emit(row) if as_json else _say(in_use_line(row))
+
+
+@models_app.command("rollback")
+def models_rollback(
+    name: Annotated[str, typer.Argument(help="Name of the pack.")], config: Config = None, as_json: Json = False
+) -> None:
+    """Have the pack read again that was in use before, after its golden set has come out right."""
+    from appliance.commands.packs import in_use_line, in_use_row
+    from appliance.pack_store import rollback
+    from models.errors import PackRejected
+
+    try:
+        row = in_use_row(rollback(name, load_settings(config)))
+    except PackRejected as rejected:
+        raise _fail(f"{rejected}. Nothing has changed.") from None
+    _emit(row) if as_json else _say(in_use_line(row))
+
+
+@models_app.command("export")
+def models_export(
+    pack: Annotated[str, typer.Argument(help="NAME of a pack in use, or of any as with activate.")],
+    out: Annotated[Path | None, typer.Argument(help="File or folder to write to; the current folder if none.")] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Write a pack as one archive, NAME-VERSION.scanpack, that scanside models install takes."""
+    from appliance.pack_store import export
+    from models.errors import PackRejected
+
+    try:
+        path = export(pack, out, load_settings(config))
+    except PackRejected as rejected:
+        raise _fail(str(rejected)) from None
+    _emit({"path": str(path), "size_bytes": path.stat().st_size}) if as_json else _say(str(path))

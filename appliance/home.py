@@ -13,6 +13,8 @@ from store_forward import outbox as outbox  # likewise
 from store_forward.database import create_schema, open_database
 from store_forward.spool import Spool
 
+DEVICES_CACHE = "devices.json"
+
 
 @dataclass(frozen=True)
 class Home:
@@ -30,7 +32,7 @@ class Home:
     @property
     def devices_cache(self) -> Path:
         """Which backend won the measurement, per pack."""
-        return self.folder / "devices.json"
+        return self.folder / DEVICES_CACHE
 
 
 def open_home(settings: Settings) -> Home:

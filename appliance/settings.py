@@ -81,6 +81,7 @@ class Limits(Section):
     max_study_instances: int = Field(default=20_000, ge=1, description="instances of one study")
     max_pixels: int = Field(default=100_000_000, ge=1, description="pixels of one image")
     max_decoded_bytes: int = Field(default=1_073_741_824, ge=1024, description="one image after decoding, bytes")
+    max_pack_bytes: int = Field(default=536_870_912, ge=1024, description="one model pack, unpacked, bytes")
     worker_memory_bytes: int = Field(default=6_442_450_944, ge=536_870_912, description="triage worker, address space")
     free_disk_floor_bytes: int = Field(default=1_073_741_824, ge=0, description="refuse new images below this, bytes")
     triage_attempts: int = Field(default=3, ge=1, le=20, description="then a study is not_triaged")

@@ -12,6 +12,7 @@ import structlog
 from appliance.configuration import secret
 from appliance.errors import ConfigurationInvalid
 from appliance.home import open_home
+from appliance.packs import installed_folder_of
 from appliance.privacy.package import site_key
 from appliance.process import PROCESSES, run_process
 from appliance.settings import Settings
@@ -87,6 +88,7 @@ def cloud_settings(settings: Settings) -> CloudSettings:
         certificate=own.certificate,
         private_key=own.private_key,
         packs=settings.triage.packs,
+        installed_packs=installed_folder_of(settings),
     )
 
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 from sqlalchemy import Connection, delete, insert
 
+from appliance.packs import packs_mark, registry_of
 from appliance.schema import devices
 from appliance.settings import Settings
-from hardware.errors import BackendUnavailable
 from models.decision import Decision
-from models.errors import PackRejected
-from models.opening import OpenedPack, open_runner
-from models.pack import ModelPack
+from models.in_use import PacksInUse, open_packs
 from models.pixels import PixelLimits
-from models.registry import SHIPPED, Registry
 from models.triage import Triage
 
 log = structlog.get_logger()
@@ -24,12 +21,11 @@ log = structlog.get_logger()
 
 @dataclass
 class Readers:
-    """What reads on this box, and what could not be opened and why."""
+    """What reads on this box, and what could not be opened and why. ``mark`` is that of the packs then in use."""
 
     triage: Triage
-    opened: list[tuple[ModelPack, OpenedPack]] = field(default_factory=list)
-    unopened: list[tuple[ModelPack, str]] = field(default_factory=list)
-    rejected: list[PackRejected] = field(default_factory=list)
+    packs: PacksInUse
+    mark: object
 
     def record_devices(self, connection: Connection, now: float) -> None:
         """Write every measurement and every failure for the status page, replacing the last start's."""
@@ -39,7 +35,7 @@ class Readers:
 
     def _rows(self) -> list[dict[str, object]]:
         rows: list[dict[str, object]] = []
-        for pack, opened in self.opened:
+        for pack, opened in self.packs.opened:
             label = f"{pack.manifest.name} {pack.manifest.version}"
             for measured in opened.measurements:
                 device = measured.candidate.name
@@ -49,30 +45,25 @@ class Readers:
             for number, why in enumerate(opened.fell_back):
                 row = {"pack_digest": pack.digest, "device": f"fall-back {number + 1}", "pack": label}
                 rows.append(row | {"chosen": False, "latency_ms": None, "detail": why})
-        for pack, why in self.unopened:
+        for pack, why in [*self.packs.unopened, *self.packs.replaced]:
             row = {"pack_digest": pack.digest, "device": "none", "pack": pack.manifest.name, "chosen": False}
             rows.append(row | {"latency_ms": None, "detail": why})
-        for rejected in self.rejected:
-            row = {"pack_digest": f"rejected:{rejected.pack}", "device": "none", "pack": rejected.pack}
+        for number, rejected in enumerate(self.packs.rejected):
+            row = {"pack_digest": f"rejected {number}: {rejected.pack}", "device": "none", "pack": rejected.pack}
             rows.append(row | {"chosen": False, "latency_ms": None, "detail": f"{rejected.why}. {rejected.repair}"})
         return rows
 
 
 def open_readers(settings: Settings, cache: Path | None) -> Readers:
-    """Open every valid box pack; a pack or device that fails is recorded and the rest goes on."""
-    folders = [SHIPPED] + ([settings.triage.packs] if settings.triage.packs else [])
-    registry = Registry(folders)
-    opened, unopened = [], []
-    for pack in registry.packs("box"):
-        try:
-            opened.append((pack, open_runner(pack, cache)))
-        except BackendUnavailable as unavailable:
-            log.error("pack.unopened", pack=pack.manifest.name, cause=str(unavailable))
-            unopened.append((pack, str(unavailable)))
-        except PackRejected as rejection:
-            registry.rejected.append(rejection)
+    """Open every box pack in use; a pack or device that fails is recorded and the rest goes on."""
+    mark = packs_mark(settings)  # taken first: an activation from here on is noticed as a change
+    packs = open_packs(registry_of(settings), "box", cache)
+    for pack, why in [*packs.unopened, *packs.replaced]:
+        log.error("pack.unopened", pack=pack.manifest.name, version=pack.manifest.version, cause=why)
+    for rejection in packs.rejected:
+        log.error("pack.rejected", pack=rejection.pack, why=rejection.why, repair=rejection.repair)
     limits = PixelLimits(settings.limits.max_pixels, settings.limits.max_decoded_bytes)
     out_of_scope = Decision(settings.triage.out_of_scope)
-    runners = [found.runner for _, found in opened]
-    triage = Triage(runners, limits, out_of_scope, [pack for pack, _ in unopened])
-    return Readers(triage, opened, unopened, list(registry.rejected))
+    runners = [found.runner for _, found in packs.opened]
+    triage = Triage(runners, limits, out_of_scope, [pack for pack, _ in packs.unopened])
+    return Readers(triage, packs, mark)

@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy import Engine
 
 from appliance.home import Home
+from appliance.packs import packs_mark
 from appliance.privacy.package import site_key
 from appliance.settings import Settings
 from appliance.triage.amend import apply_next_answer
@@ -46,15 +47,17 @@ class TriageWorker:
         """Take up what the last worker left, choose the device for each pack and write down the choice."""
         with writing(self._engine) as connection:
             requeue_interrupted(connection, now)
-        self._readers = open_readers(self._settings, self._home.devices_cache)
-        with writing(self._engine) as connection:
-            self._readers.record_devices(connection, now)
+        self._open_readers(now)
 
     def step(self, now: float) -> bool:
         """Do the next piece of work: an answer from the cloud, or a study. False when there is none.
 
-        Without disk room for its payloads no study is claimed: it waits, and no attempt is counted.
+        Without disk room for its payloads no study is claimed: it waits, and no attempt is counted. A pack that was
+        activated since the last piece of work reads from here on.
         """
+        if self._readers is not None and self._readers.mark != packs_mark(self._settings):
+            self._open_readers(now)
+            log.info("packs.reloaded")
         if not self._has_room():
             return False
         if apply_next_answer(self._engine, self._payloads, self._home.spool, now):
@@ -66,6 +69,11 @@ class TriageWorker:
             return False
         self._read_and_commit(claim, now)
         return True
+
+    def _open_readers(self, now: float) -> None:
+        self._readers = open_readers(self._settings, self._home.devices_cache)
+        with writing(self._engine) as connection:
+            self._readers.record_devices(connection, now)
 
     def _has_room(self) -> bool:
         had, self._roomy = self._roomy, True

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from sqlalchemy import Connection, func, select
 
+from appliance.packs import registry_of
 from appliance.schema import devices, processes, set_aside
 from appliance.settings import Settings
 from appliance.web.standing import is_silent
-from models.registry import SHIPPED, Registry
 from store_forward.spool import Spool
 
 MOST_SET_ASIDE = 10
@@ -112,9 +112,7 @@ class SetAside:
 def take_surroundings(settings: Settings, spool: Spool) -> Surroundings:
     """Walk the spool and verify the packs; seconds on a full box, so callers keep the result for a while."""
     number, size_bytes, whole = _spool_usage(spool.root)
-    folders = [SHIPPED] if settings.triage.packs is None else [SHIPPED, settings.triage.packs]
-    registry = Registry(folders)
-    packs = (pack for pack in registry.packs("box"))
+    registry = registry_of(settings)
     return Surroundings(
         spool_objects=number,
         spool_bytes=size_bytes,
@@ -127,7 +125,7 @@ def take_surroundings(settings: Settings, spool: Spool) -> Surroundings:
                 tuple(pack.manifest.findings),
                 pack.manifest.intended_use,
             )
-            for pack in packs
+            for pack in registry.packs("box")
         ),
         rejected=tuple(RejectedPack(error.pack, error.why, error.repair) for error in registry.rejected),
     )

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from sqlalchemy import Connection, Engine, func, select
 from sse_starlette import ServerSentEvent
 
+from appliance.packs import packs_mark
 from appliance.schema import StudyState, devices, processes, set_aside, studies, study_events
 from appliance.settings import Settings
 from appliance.web.box import Storage, Surroundings, storage, take_surroundings
@@ -65,6 +66,7 @@ class Watch:
         self._lock = threading.Lock()
         self._digest: tuple[float, str] | None = None
         self._surroundings: tuple[float, Surroundings] | None = None
+        self._packs_mark: object = None
 
     def digest(self) -> str:
         """The digest as it was at most ``LOOK_EVERY_S`` ago. Raises sqlalchemy.exc.DatabaseError."""
@@ -76,12 +78,17 @@ class Watch:
             return self._digest[1]
 
     def surroundings(self) -> Surroundings:
-        """The slow facts as they were at most ``SURROUNDINGS_KEPT_S`` ago. Raises OSError."""
+        """The slow facts as they were at most ``SURROUNDINGS_KEPT_S`` ago, and since the last activation of a pack.
+
+        Raises OSError.
+        """
         with self._lock:
-            now = self._clock()
-            if self._surroundings is None or not 0 <= now - self._surroundings[0] < SURROUNDINGS_KEPT_S:
-                self._surroundings = now, take_surroundings(self._settings, self._spool)
-            return self._surroundings[1]
+            now, mark = self._clock(), packs_mark(self._settings)
+            kept = self._surroundings
+            if kept is None or mark != self._packs_mark or not 0 <= now - kept[0] < SURROUNDINGS_KEPT_S:
+                kept = self._surroundings = now, take_surroundings(self._settings, self._spool)
+                self._packs_mark = mark
+            return kept[1]
 
 
 async def changes(

@@ -38,6 +38,10 @@ class Analysis:
         self._limits = PayloadLimits(settings.max_instances, settings.max_unpacked_bytes)
         self.put_back()
 
+    def read_with(self, triage: Triage) -> None:
+        """Read every case from here on with these packs."""
+        self._triage = triage
+
     def put_back(self) -> int:
         """Make cases that are under analysis wait again; returns how many."""
         with writing(self._engine) as connection:

@@ -17,13 +17,10 @@ from contextlib import contextmanager
 import structlog
 import uvicorn
 
-from hardware.errors import BackendUnavailable
-from models.errors import PackRejected
-from models.opening import open_runner
-from models.pack import ModelPack
+from models.activations import activations_mark
+from models.in_use import open_packs
 from models.pixels import PixelLimits
 from models.registry import SHIPPED, Registry
-from models.runner import PackRunner
 from models.triage import Triage
 from store_forward.cloud.analysis import Analysis
 from store_forward.cloud.cases import CLOUD_METADATA
@@ -94,29 +91,32 @@ def run_analysis(settings: CloudSettings, stop: threading.Event | None = None) -
         engine = open_database(settings.database)
         create_schema(engine, CLOUD_METADATA)
         spool = Spool(settings.spool, settings.free_floor_bytes)
+        mark = _packs_mark(settings)
         analysis = Analysis(settings, engine, spool, open_triage(settings))
         while not until.is_set():
+            if (now := _packs_mark(settings)) != mark:
+                mark = now
+                analysis.read_with(open_triage(settings))
+                log.info("packs.reloaded")
             _step(analysis, settings, until)
         engine.dispose()
 
 
 def open_triage(settings: CloudSettings) -> Triage:
     """The cloud's packs, each on the fastest device that reproduces its golden set; what cannot be opened is told."""
-    registry = Registry([SHIPPED, *([settings.packs] if settings.packs else [])])
-    for rejection in registry.rejected:
+    folders = [SHIPPED, *([settings.packs] if settings.packs else [])]
+    packs = open_packs(Registry(folders, settings.installed_packs), "cloud", settings.home / "devices.json")
+    for rejection in packs.rejected:
         log.error("pack.rejected", pack=rejection.pack, why=rejection.why, repair=rejection.repair)
-    runners: list[PackRunner] = []
-    without_backend: list[ModelPack] = []
-    for pack in registry.packs("cloud"):
-        try:
-            runners.append(open_runner(pack, settings.home / "devices.json").runner)
-        except BackendUnavailable as unavailable:
-            log.error("pack.unopened", pack=pack.manifest.name, cause=str(unavailable))
-            without_backend.append(pack)
-        except PackRejected as rejection:
-            log.error("pack.rejected", pack=rejection.pack, why=rejection.why, repair=rejection.repair)
+    for pack, why in [*packs.unopened, *packs.replaced]:
+        log.error("pack.unopened", pack=pack.manifest.name, version=pack.manifest.version, cause=why)
     limits = PixelLimits(settings.max_pixels, settings.max_decoded_bytes)
-    return Triage(runners, limits, without_backend=without_backend)
+    runners = [opened.runner for _, opened in packs.opened]
+    return Triage(runners, limits, without_backend=[pack for pack, _ in packs.unopened])
+
+
+def _packs_mark(settings: CloudSettings) -> object:
+    return activations_mark(settings.installed_packs) if settings.installed_packs is not None else None
 
 
 def _step(analysis: Analysis, settings: CloudSettings, until: threading.Event) -> None:

@@ -44,6 +44,8 @@ class CloudSettings(BaseModel):
     analysis_poll_s: float = Field(default=0.25, gt=0, le=60, description="how often an idle analysis looks")
     packs: Path | None = Field(default=None, description="folder of further model packs; none: the shipped ones only")
 
+    installed_packs: Path | None = Field(default=None, description="where scanside models installs packs")
+
     @model_validator(mode="after")
     def _tls_is_whole(self) -> CloudSettings:
         if (self.certificate is None) != (self.private_key is None):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from appliance.triage import readers
+from appliance import packs as packs_here
 from tests.listening_box import Listen, listening_boxes
 from tests.small_box import MakeBox, SmallBox, boxes
 from tests.tiny_pack import write_tiny_pack
@@ -28,7 +28,7 @@ def packs(tmp_path: Path) -> Path:
 @pytest.fixture
 def make_box(tmp_path: Path, packs: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeBox]:
     """Makes boxes whose only pack is the tiny one."""
-    monkeypatch.setattr(readers, "SHIPPED", tmp_path / "no packs")
+    monkeypatch.setattr(packs_here, "SHIPPED", tmp_path / "no packs")
     with boxes(tmp_path) as make:
 
         def with_packs(name: str = "box", **sections: Any) -> SmallBox:

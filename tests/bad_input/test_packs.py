@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from appliance.commands import packs as packs_command
 from appliance.commands.check import examine
 from appliance.schema import StudyState, devices, findings, studies
 from models.reasons import Reason
@@ -44,7 +43,7 @@ def no_network(pack: Path) -> None:
 
 def wrong_answers(pack: Path) -> None:
     """A pack that is whole, but whose numbers do not come out here."""
-    change_manifest(pack, bias=3.0)
+    change_manifest(pack, bias=[3.0])
 
 
 DAMAGE: list[tuple[Callable[[Path], None], Reason, str]] = [
@@ -60,14 +59,11 @@ DAMAGE: list[tuple[Callable[[Path], None], Reason, str]] = [
 def test_an_altered_pack(
     box: SmallBox,
     packs: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     damage: Callable[[Path], None],
     reason: Reason,
     said: str,
 ) -> None:
     """not_triaged with its reason; page and check name the pack and the repair; mended, the study is read."""
-    monkeypatch.setattr(packs_command, "SHIPPED", tmp_path / "no packs")
     damage(packs / "tiny")
     study = box.receive(image("urgent"))
     not_triaged(decide(box, study), reason)

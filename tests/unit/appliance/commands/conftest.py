@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 
+from appliance import packs
 from appliance.__main__ import main
-from appliance.commands import evaluate, packs
 from appliance.configuration import load_settings
 from appliance.home import Home, open_home
 from appliance.settings import Settings
-from appliance.triage import readers
 
 
 @dataclass
@@ -39,8 +38,7 @@ Scanside = Callable[..., Ended]
 @pytest.fixture
 def config(tmp_path: Path, tiny_packs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A configuration file; the shipped packs stay out of these tests."""
-    for module in (evaluate, packs, readers):
-        monkeypatch.setattr(module, "SHIPPED", tmp_path / "no packs")
+    monkeypatch.setattr(packs, "SHIPPED", tmp_path / "no packs")
     for name in ("SCANSIDE_CONFIG", "SCANSIDE_HOME", "SCANSIDE_CLOUD_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     path = tmp_path / "scanside.toml"

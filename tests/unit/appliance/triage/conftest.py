@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from appliance.triage import readers
+from appliance import packs
 from tests.small_box import MakeBox, SmallBox
 
 PACS = {"name": "archive", "host": "127.0.0.1", "port": 104, "ae_title": "ARCHIVE"}
@@ -20,7 +20,7 @@ def reading_box(
     make_box: MakeBox, tiny_packs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., SmallBox]:
     """Makes boxes with an archive, a cloud and the tiny pack; the shipped packs stay out of these tests."""
-    monkeypatch.setattr(readers, "SHIPPED", tmp_path / "no packs")
+    monkeypatch.setattr(packs, "SHIPPED", tmp_path / "no packs")
 
     def make(name: str = "box", **sections: Any) -> SmallBox:
         own = {"triage": {"packs": tiny_packs}, "pacs": [PACS], "cloud": CLOUD}

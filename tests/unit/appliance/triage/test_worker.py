@@ -16,12 +16,15 @@ from pydicom import dcmread
 from pydicom.uid import ComprehensiveSRStorage
 from sqlalchemy import update
 
+from appliance.pack_store import activate, install, rollback
 from appliance.schema import StudyState, devices, findings, studies, study_events
 from appliance.triage.payloads import PayloadMaker
 from appliance.triage.worker import TriageWorker
+from models.activations import ACTIVE, Activations
 from store_forward.database import writing
 from store_forward.outbox import deliveries
 from tests.dicom_factory import uid
+from tests.pack_archives import archive
 from tests.small_box import NOW, SmallBox, image
 from tests.tiny_pack import Says, change_manifest, write_tiny_pack
 
@@ -305,9 +308,9 @@ import sys, time
 from pathlib import Path
 from appliance.configuration import load_settings
 from appliance.home import open_home
-from appliance.triage import readers
+from appliance import packs
 from appliance.triage.worker import TriageWorker
-readers.SHIPPED = Path("no packs")
+packs.SHIPPED = Path("no packs")
 settings = load_settings(Path(sys.argv[1]))
 worker = TriageWorker(settings, open_home(settings))
 worker.start(1.0)
@@ -326,3 +329,50 @@ def test_the_kernel_ends_a_reading_that_hangs(reading_box: ReadingBox, tmp_path:
     child = subprocess.run([sys.executable, "-c", HANGING, str(config), str(NOW)], env=environment, check=False)
     assert child.returncode == -signal.SIGALRM
     assert (box.study(study).state, box.study(study).triage_attempts) == (StudyState.TRIAGING, 1)
+
+
+def read_with(box: SmallBox, worker: TriageWorker, seed: str) -> tuple[str, str | None]:
+    """Version and decision with which a running worker reads one more bright-above study."""
+    study = box.receive(image("urgent", seed=seed))
+    while worker.step(NOW):
+        pass
+    return str(box.study(study).pack_version), box.study(study).decision
+
+
+def test_an_activation_is_noticed_between_studies(reading_box: ReadingBox, tmp_path: Path) -> None:
+    """The running worker reads with the new pack from the next study on, and with the old after a rollback."""
+    box = reading_box()
+    worker = box.worker()
+    assert read_with(box, worker, "1") == ("1.0.0", "urgent")
+    install(archive(tmp_path / "two.scanpack", "2.0.0", thresholds=(0.1, 0.999)), box.settings)
+    assert read_with(box, worker, "2") == ("1.0.0", "urgent")
+    activate("tiny", box.settings)
+    assert read_with(box, worker, "3") == ("2.0.0", "escalate")
+    assert {row.pack for row in box.rows(devices)} == {"tiny 2.0.0"}
+    rollback("tiny", box.settings)
+    assert read_with(box, worker, "4") == ("1.0.0", "urgent")
+
+
+def test_a_damaged_active_pack_falls_back_with_its_reason(reading_box: ReadingBox, tmp_path: Path) -> None:
+    """At its start the worker finds it altered: the one before reads, and the page can say why."""
+    box = reading_box()
+    for version in ("2.0.0", "3.0.0"):
+        pack = install(archive(tmp_path / f"{version}.scanpack", version), box.settings).pack
+        activate("tiny", box.settings)
+    pack.network.write_bytes(b"?")
+    assert read_with(box, box.worker(), "1") == ("2.0.0", "urgent")
+    refused = [row for row in box.rows(devices) if row.device == "none"]
+    assert [row.pack for row in refused] == [f"tiny/{pack.folder.name}"]
+    assert "Install it again or activate another" in refused[0].detail
+
+
+def test_an_active_pack_that_computes_wrongly_here_falls_back(reading_box: ReadingBox, tmp_path: Path) -> None:
+    """After a change of the machine its golden set does not come out any more; the pack before it reads."""
+    box = reading_box()
+    wrong = install(archive(tmp_path / "two.scanpack", "2.0.0", temperature=9.0), box.settings).pack
+    record = Activations().activated("tiny", wrong.digest).model_dump_json()
+    (box.settings.home / "packs" / ACTIVE).write_text(record)
+    assert read_with(box, box.worker(), "1") == ("1.0.0", "urgent")
+    (row,) = [row for row in box.rows(devices) if row.device == "none"]
+    assert row.pack_digest == wrong.digest
+    assert row.detail.endswith("tiny 1.0.0 reads instead")

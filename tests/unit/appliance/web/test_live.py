@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import anyio
 import pytest
 
+from appliance.pack_store import activate, install
 from appliance.schema import devices, processes, set_aside, study_events
 from appliance.web.box import Storage
 from appliance.web.live import LOOK_EVERY_S, REPEAT_AFTER_LOOKS, SURROUNDINGS_KEPT_S, Watch, changes, state_digest
 from store_forward.database import reading, writing
 from store_forward.outbox import record_contact
+from tests.pack_archives import archive
 from tests.unit.appliance.web.rows import NOW, Rows
 
 ROOM = Storage(100, 90, 10)
@@ -83,6 +86,16 @@ def test_many_watchers_cost_one_look(rows: Rows) -> None:
     rows.spool.keep_bytes(b"newer")
     rows.now = NOW - 1000.0
     assert watch.surroundings().spool_objects == around.spool_objects + 2
+
+
+def test_an_activation_is_seen_at_once(rows: Rows, tmp_path: Path) -> None:
+    """The page does not go on showing the pack that read before."""
+    watch = Watch(rows.settings, rows.engine, rows.spool, lambda: rows.now)
+    before = watch.surroundings()
+    new = install(archive(tmp_path / "new.scanpack", name="new"), rows.settings).pack
+    assert watch.surroundings() is before
+    activate("new", rows.settings)
+    assert {one.digest for one in watch.surroundings().packs} - {one.digest for one in before.packs} == {new.digest}
 
 
 def test_the_stream_sends_changes_and_repeats_itself_when_quiet() -> None:

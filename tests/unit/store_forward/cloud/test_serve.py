@@ -11,10 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from appliance.pack_store import activate, install
+from appliance.settings import Settings
 from store_forward.cloud.errors import AlreadyRunning
 from store_forward.cloud.serve import build_server, run_analysis, run_endpoint
 from store_forward.cloud.settings import CloudSettings
+from store_forward.protocol import Answer
+from store_forward.uplink import CloudLink
 from tests.dicom_factory import as_bytes, chest_radiograph
+from tests.pack_archives import archive
 from tests.tiny_pack import picture, write_tiny_pack
 from tests.unit.store_forward.running_cloud import TOKEN, deliver, link_to, running, settings_at
 
@@ -50,6 +55,38 @@ def test_from_upload_to_answer(tmp_path: Path) -> None:
             process.terminate()
         assert process.wait(30) == 0
     assert (answer.case, answer.decision, answer.pack) == (receipt.digest, "urgent", "a-tiny-full")
+
+
+def answered(link: CloudLink, payload: Path, seen: int) -> Answer:
+    """The answer to a new case."""
+    with zipfile.ZipFile(payload, "w") as archive:
+        archive.writestr("1", as_bytes(chest_radiograph(seed=payload.name, pixels=picture("urgent"))))
+    deliver(link, payload)
+    [answer] = link.answers(seen, 60.0)
+    return answer
+
+
+def test_an_activation_is_noticed_between_cases(tmp_path: Path) -> None:
+    """The running analysis reads the next case with the pack that a person has taken into use since."""
+    cloud_pack = {"name": "a-tiny-full", "role": "cloud"}
+    for version in ("1.0.0", "2.0.0"):
+        archive(tmp_path / f"{version}.scanpack", version, **cloud_pack)
+    box = Settings.model_validate({"home": tmp_path, "limits": {"free_disk_floor_bytes": 0}})
+    settings = settings_at(tmp_path / "cloud", installed_packs=tmp_path / "packs", analysis_poll_s=0.02)
+    with running(settings) as port, link_to(port) as link:
+        install(tmp_path / "1.0.0.scanpack", box)
+        activate("a-tiny-full", box)
+        process = analysis_process(settings)
+        try:
+            first = answered(link, tmp_path / "first", 0)
+            install(tmp_path / "2.0.0.scanpack", box)
+            activate("a-tiny-full", box)
+            second = answered(link, tmp_path / "second", first.seq)
+        finally:
+            process.terminate()
+        assert process.wait(30) == 0
+    found = [(answer.pack, answer.pack_version) for answer in (first, second)]
+    assert found == [("a-tiny-full", "1.0.0"), ("a-tiny-full", "2.0.0")]
 
 
 def test_a_home_folder_has_one_analysis(tmp_path: Path) -> None:
