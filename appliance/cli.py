@@ -99,20 +99,38 @@ def triage(
 def evaluate(
     pack: Annotated[str, typer.Argument(help="Name of a pack, or a pack's folder.")],
     images: Annotated[Path, typer.Option("--images", help="Folder of the labelled images.")],
-    labels: Annotated[Path, typer.Option("--labels", help="CSV with the columns file,label.")],
-    normal: Annotated[str, typer.Option("--normal", help="The label that means: no finding.")] = "normal",
+    labels: Annotated[Path, typer.Option("--labels", help="CSV with the columns file,label; patient if known.")],
+    normal: Annotated[
+        str | None, typer.Option("--normal", help="A further label that means: nothing to act on.")
+    ] = None,
+    plots: Annotated[Path | None, typer.Option("--plots", help="Draw the curves into this folder.")] = None,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="Change the images and their DICOM form instead, a row for each.")
+    ] = False,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Measure a pack on labelled images."""
-    from appliance.commands.evaluate import evaluate_pack
+    from appliance.commands.evaluate import as_table, as_text, check_plots, evaluate_pack, measure_robustness
 
-    figures = evaluate_pack(pack, images, labels, normal, load_settings(config))
-    if as_json:
-        _emit(figures)
+    settings = load_settings(config)
+    if robustness:
+        if plots is not None:
+            raise typer.BadParameter("--plots goes with the figures, not with --robustness")
+        rows = measure_robustness(pack, images, labels, normal, settings)
+        for row in rows if as_json else []:
+            _emit(row)
+        if not as_json:
+            _say(as_table(rows))
+        return
+    if plots is None:
+        figures = evaluate_pack(pack, images, labels, normal, settings)
     else:
-        for name, value in figures.items():
-            _say(f"{name:<18} {value}")
+        check_plots()
+        from appliance.commands.curves_drawn import draw_curves
+
+        figures = evaluate_pack(pack, images, labels, normal, settings, (plots, draw_curves))
+    _emit(figures) if as_json else _say(as_text(figures))
 
 
 @app.command()

@@ -66,9 +66,9 @@ def dicom_forms(scope: Scope) -> Iterator[DicomForm]:
         yield DicomForm(uid.name, partial(_plain, bits=12, syntax=uid), "same")
     for uid in (RLELossless, JPEGLSLossless, JPEG2000Lossless):
         yield DicomForm(uid.name, partial(_compressed, syntax=uid, bits=12), "same")
-    yield DicomForm(JPEGLSNearLossless.name, partial(_compressed, syntax=JPEGLSNearLossless, bits=8), "close")
+    yield DicomForm("JPEG-LS Near-Lossless", partial(_compressed, syntax=JPEGLSNearLossless, bits=8), "close")
     yield DicomForm(JPEG2000.name, partial(_compressed, syntax=JPEG2000, bits=8), "close")
-    yield DicomForm(JPEGLosslessSV1.name, partial(_framed, syntax=JPEGLosslessSV1, bits=12), "same")
+    yield DicomForm("JPEG Lossless, first-order (SV1)", partial(_framed, syntax=JPEGLosslessSV1, bits=12), "same")
     yield DicomForm("JPEG XL Lossless", partial(_framed, syntax=_JPEG_XL_LOSSLESS, bits=12), "same")
     yield DicomForm("Deflated Image Frame Compression", partial(_framed, syntax=_DEFLATED_FRAME, bits=12), "same")
     yield DicomForm(JPEGBaseline8Bit.name, partial(_framed, syntax=JPEGBaseline8Bit, bits=8), "close")

@@ -165,7 +165,7 @@ def evaluate(
         escalate=read - routine - urgent,
         at_most={"missed_share": upper_limit(missed, routine), "false_share": upper_limit(false, urgent)},
         intervals={} if rng is None else bootstrap_intervals(sample, groups, rng, rounds),
-        fp32_auc=manifest.figures.get("test", {}).get("fp32_auc"),
+        fp32_auc=_stated_fp32_auc(manifest),
     )
 
 
@@ -197,6 +197,13 @@ def bootstrap_intervals(
                 found.setdefault(name, []).append(value)
     edges = [(1 - level) / 2, (1 + level) / 2]
     return {name: (float(low), float(high)) for name, (low, high) in _quantiles(found, edges).items()}
+
+
+def _stated_fp32_auc(manifest: Manifest) -> float | None:
+    """Figures are whatever the maker of the pack wrote down; anything but a number is none."""
+    tested = manifest.figures.get("test")
+    stated = tested.get("fp32_auc") if isinstance(tested, dict) else None
+    return float(stated) if isinstance(stated, int | float) else None
 
 
 def _rounded(value: Any) -> Any:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-from dataclasses import asdict
+import importlib.util
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,88 +11,152 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from appliance.commands.labelled import Row, eight_bits, image_of, patients_of, read_rows, truths_of
 from appliance.errors import ConfigurationInvalid
+from appliance.packs import find_pack
 from appliance.settings import Settings
-from models import evaluation
-from models.decision import Decision, decide
-from models.errors import CannotTriage, PackRejected
+from models.answers import Answer, answer
+from models.errors import CannotTriage
+from models.evaluation import Evaluation, Sample, evaluate, flat
+from models.manifest import Manifest
 from models.opening import open_runner
-from models.pack import ModelPack, load_pack
-from models.pictures import dataset_from_picture, is_picture
-from models.pixels import PixelLimits, grey_image, open_dicom
-from models.registry import SHIPPED, Registry
+from models.picture_changes import Picture
+from models.pixels import PixelLimits
+from models.robustness import robustness
 from models.runner import PackRunner
 
+Draw = Callable[[Manifest, Sample, Evaluation, Path], list[Path]]
 
-def evaluate_pack(name: str, images: Path, labels: Path, normal: str, settings: Settings) -> dict[str, Any]:
-    """Run one pack over every listed image.
+_MOST_HELD_BYTES = 2 << 30
 
-    The pack's scope is not asked here: the labels say what the images are. An image that cannot be decoded counts as
-    not decided, and is left out of every figure that needs a score.
+
+def check_plots() -> None:
+    """Raise ConfigurationInvalid now and not after the long run when the curves cannot be drawn here."""
+    if importlib.util.find_spec("matplotlib") is None:
+        repair = "install it with: pip install 'scanside[plots]'"
+        raise ConfigurationInvalid("command line", (f"--plots needs matplotlib, which is not installed; {repair}",))
+
+
+def evaluate_pack(
+    name: str,
+    images: Path,
+    labels: Path,
+    normal: str | None,
+    settings: Settings,
+    plots: tuple[Path, Draw] | None = None,
+) -> dict[str, Any]:
+    """Run one pack over every listed image; ``plots`` says where the curves go and what draws them.
+
+    The pack's scope is not asked here: the labels say what the images are. An image that cannot be decoded or that
+    the gate refuses counts as not decided and under ``refused``, and is left out of every figure that needs a score.
     """
-    pack = _find(name, settings)
+    pack = find_pack(name, settings)
+    rows = read_rows(labels)
+    truths = truths_of(rows, pack.manifest, normal, labels)
     runner = open_runner(pack, None).runner
-    limits = PixelLimits(settings.limits.max_pixels, settings.limits.max_decoded_bytes)
-    scores, truth, decisions = [], [], []
-    for file, label in track(_rows(labels), description="evaluating", console=Console(stderr=True)):
-        score, decision = _read(runner, images / file, limits)
-        scores.append(score)
-        decisions.append(decision)
-        truth.append(int(label != normal))
-    if not np.isfinite(scores).any():
+    limits = _limits(settings)
+    answers = [_answer(runner, images / row.file, limits) for row in _track(rows, "evaluating")]
+    if not any(one.findings for one in answers):
+        raise ConfigurationInvalid(str(labels), (_nothing_read(answers),))
+    found = evaluate(pack.manifest, truths, answers, groups=patients_of(rows), rng=np.random.default_rng(0))
+    figures = {"pack": f"{pack.manifest.name} {pack.manifest.version}", **flat(found)}
+    if plots is not None:
+        folder, draw = plots
+        written = draw(pack.manifest, Sample(pack.manifest, truths, answers), found, folder)
+        figures["plots"] = [str(path) for path in written]
+    return figures
+
+
+def measure_robustness(
+    name: str, images: Path, labels: Path, normal: str | None, settings: Settings
+) -> list[dict[str, Any]]:
+    """One row per change of the listed images; those that cannot be read are left out and counted on stderr."""
+    pack = find_pack(name, settings)
+    rows = read_rows(labels)
+    truths_of(rows, pack.manifest, normal, labels)
+    pictures = _pictures(rows, images, _limits(settings), labels)
+    if left_out := len(rows) - len(pictures):
+        Console(stderr=True).print(f"{left_out} of {len(rows)} images cannot be read and are left out")
+    if not pictures:
         raise ConfigurationInvalid(str(labels), ("no listed image could be read; is --images the right folder?",))
-    fp32_auc = pack.manifest.figures.get("test", {}).get("fp32_auc")
-    found = asdict(evaluation.evaluate(truth, scores, decisions, fp32_auc))
-    seen = np.isfinite(scores)
-    interval = evaluation.bootstrap_interval(
-        evaluation.auc, np.array(truth)[seen], np.array(scores)[seen], np.random.default_rng(0)
-    )
-    figures = {
-        "pack": f"{pack.manifest.name} {pack.manifest.version}",
-        **found,
-        "auc_95": list(interval or ()),
-    }
-    return {key: _rounded(value) for key, value in figures.items()}
+    measured = robustness(open_runner(pack, None).runner, pictures, normal=normal, track=_track)
+    return [{key: _rounded(value) for key, value in row.items()} for row in measured]
+
+
+def as_text(figures: dict[str, Any]) -> str:
+    """The figures for a person: one a line, with its interval where it has one."""
+    intervals = figures["intervals"]
+    lines = []
+    for name, value in figures.items():
+        if name in ("intervals", "plots"):
+            continue
+        interval = "  ({} to {})".format(*intervals[name]) if name in intervals else ""
+        lines.append(f"{name:<22} {_words(value)}{interval}")
+    not_read = figures["n"] - figures["read"]
+    lines.append(f"{not_read} of {figures['n']} images were not read; the figures that need a score leave them out")
+    return "\n".join([*lines, *figures.get("plots", [])])
+
+
+def as_table(rows: Sequence[dict[str, Any]]) -> str:
+    """The rows of the robustness report as a Markdown table."""
+    head = ("change", "AUC", "coverage", "abnormal among routine", "decided otherwise", "refused")
+    lines = [f"| {' | '.join(head)} |", "|---|" + "--:|" * 4 + "---|"]
+    for row in rows:
+        missed = f"{row['missed_among_routine']} of {row['routine']}"
+        cells = [_expected(row), _words(row["auc"]), _percent(row["coverage"]), missed, _percent(row["changed"])]
+        lines.append(f"| {' | '.join([*cells, _words(row['refused'])])} |")
+    return "\n".join(lines)
+
+
+def _expected(row: dict[str, Any]) -> str:
+    return f"{row['change']} (expected: {row['expected']})" if row["expected"] else str(row["change"])
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_words(one)}" for name, one in value.items()) or "none"
+    return "–" if value is None else str(value)
 
 
 def _rounded(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_rounded(v) for v in value]
-    return round(float(value), 4) if isinstance(value, float | np.floating) else value
+    return round(value, 4) if isinstance(value, float) else value
 
 
-def _read(runner: PackRunner, path: Path, limits: PixelLimits) -> tuple[float, Decision]:
-    """Highest probability and decision of one image; NaN and ``not_triaged`` when it cannot be read."""
+def _track(steps: Sequence[Any], what: str) -> Iterable[Any]:
+    return track(steps, description=what, console=Console(stderr=True))
+
+
+def _limits(settings: Settings) -> PixelLimits:
+    return PixelLimits(settings.limits.max_pixels, settings.limits.max_decoded_bytes)
+
+
+def _answer(runner: PackRunner, path: Path, limits: PixelLimits) -> Answer:
     try:
-        dataset = dataset_from_picture(path, {}) if is_picture(path) else open_dicom(path)
-        findings = runner.read(grey_image(dataset, limits)).findings
-    except (CannotTriage, OSError):
-        return float("nan"), Decision.not_triaged
-    return max(f.probability for f in findings), decide(findings, runner.pack.manifest.thresholds)
+        return answer(runner, image_of(path, limits))
+    except CannotTriage as refused:
+        return Answer(reason=refused.reason)
 
 
-def _find(name: str, settings: Settings) -> ModelPack:
-    try:
-        if (Path(name) / "manifest.json").exists():
-            return load_pack(Path(name))
-    except PackRejected as rejected:
-        raise ConfigurationInvalid(name, (str(rejected),)) from None
-    registry = Registry([SHIPPED] + ([settings.triage.packs] if settings.triage.packs else []))
-    packs = {p.manifest.name: p for p in [*registry.packs("box"), *registry.packs("cloud")]}
-    if name not in packs:
-        known = ", ".join(packs) or "none"
-        raise ConfigurationInvalid("command line", (f"there is no pack {name!r}; there are {known}",))
-    return packs[name]
+def _nothing_read(answers: Sequence[Answer]) -> str:
+    reasons = sorted({one.reason.value for one in answers if one.reason is not None})
+    return f"no listed image could be read ({', '.join(reasons)}); is --images the right folder?"
 
 
-def _rows(labels: Path) -> list[tuple[str, str]]:
-    try:
-        with labels.open(newline="", encoding="utf-8") as lines:
-            rows = [(row["file"], row["label"]) for row in csv.DictReader(lines)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigurationInvalid(str(labels), (f"cannot be read as CSV: {error}",)) from None
-    except KeyError as missing:
-        raise ConfigurationInvalid(str(labels), (f"needs the columns file,label; {missing} is missing",)) from None
-    if not rows or any(file is None or label is None for file, label in rows):
-        raise ConfigurationInvalid(str(labels), ("every line needs a file and a label, and one line is needed",))
-    return rows
+def _pictures(rows: Sequence[Row], images: Path, limits: PixelLimits, labels: Path) -> list[tuple[Picture, str]]:
+    """Each readable image in 8 bits with its label. Raises ConfigurationInvalid when they do not fit into memory."""
+    held: list[tuple[Picture, str]] = []
+    total = 0
+    for row in _track(rows, "reading"):
+        try:
+            grey = image_of(images / row.file, limits)
+        except CannotTriage:
+            continue
+        total += grey.size
+        if total > _MOST_HELD_BYTES:
+            raise ConfigurationInvalid(str(labels), (f"the images have over {_MOST_HELD_BYTES} pixels; list fewer",))
+        held.append((eight_bits(grey), row.label))
+    return held

@@ -120,6 +120,12 @@ def test_undefined_is_none_and_not_zero(two: Manifest) -> None:
     assert set(nobody.intervals) == {"coverage"}
 
 
+@pytest.mark.parametrize("figures", [{}, {"test": 1}, {"test": {}}, {"test": {"fp32_auc": "high"}}])
+def test_a_manifest_that_states_no_fp32_auc(two: Manifest, figures: dict[str, Any]) -> None:
+    """Whatever stands there instead of a number is no figure."""
+    assert evaluate(two.model_copy(update={"figures": figures}), [], []).fp32_auc is None
+
+
 def test_what_does_not_fit_is_refused(two: Manifest) -> None:
     """Lengths, and answers of another pack."""
     with pytest.raises(ValueError, match="1 labels but 0 answers"):
