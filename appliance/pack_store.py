@@ -8,6 +8,7 @@ power cut, it says either the old or the new.
 from __future__ import annotations
 
 import fcntl
+import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -206,7 +207,14 @@ def _sweep(root: Path) -> None:
 
 @contextmanager
 def _alone(root: Path) -> Iterator[None]:
-    """Hold the lock of the folder of installed packs; the kernel lets go of it however the process ends."""
+    """Hold the lock of the folder of installed packs; the kernel lets go of it however the process ends.
+
+    Raises PackRejected when somebody else holds it, or when the box runs as another user, who could not read what
+    this one writes.
+    """
+    home = root.parent
+    if home.exists() and home.stat().st_uid != os.geteuid():
+        raise PackRejected("all", f"{home} belongs to another user", "Run this as the user that the box runs as")
     make_folder(root)
     with (root / ".lock").open("w") as file:
         try:

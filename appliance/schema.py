@@ -155,6 +155,9 @@ processes = Table(
     Column("detail", Text, nullable=False, default=""),
 )
 
+#: Stands for the device of a pack that nothing here can run.
+NO_DEVICE = "none"
+
 devices = Table(
     "devices",
     METADATA,

@@ -92,6 +92,8 @@ def activations_mark(installed: Path) -> tuple[int, int, int] | None:
     """Something that is another whenever an activation has changed what is in use; costs one look at the disk."""
     try:
         found = (installed / ACTIVE).stat()
-    except OSError:
+    except FileNotFoundError:
         return None
+    except OSError:
+        return 0, 0, 0  # it is there, and reading it will tell what is wrong with it
     return found.st_ino, found.st_mtime_ns, found.st_size

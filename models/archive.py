@@ -61,17 +61,17 @@ def unpack_archive(archive: Path, folder: Path, most_bytes: int) -> list[Path]:
     try:
         stream = archive.open("rb")
     except OSError as error:
-        raise _refused(archive, f"cannot be read ({error.strerror})", "Name an archive that is there") from None
+        raise _wrong(archive, f"cannot be read ({error.strerror})", "Name an archive that is there") from None
     with stream:
         _check_directory_size(archive, stream)
         try:
             with zipfile.ZipFile(stream) as packed:
                 return list(_unpack_all(archive, packed, folder, most_bytes))
         except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, NotImplementedError, struct.error):
-            raise _refused(archive, "is damaged", _COPY_AGAIN) from None
+            raise _wrong(archive, "is damaged", _COPY_AGAIN) from None
 
 
-def _refused(archive: Path, why: str, repair: str) -> PackRejected:
+def _wrong(archive: Path, why: str, repair: str) -> PackRejected:
     return PackRejected(archive.name, f"the archive {why}", repair)
 
 
@@ -82,25 +82,25 @@ def _check_directory_size(archive: Path, stream: BinaryIO) -> None:
     tail = stream.read()
     end = tail[-_END.size :]
     if len(end) < _END.size or not end.startswith(_END_SIGNATURE):
-        raise _refused(archive, "is cut off or is no zip", _COPY_AGAIN)
+        raise _wrong(archive, "is cut off or is no zip", _COPY_AGAIN)
     entries, directory_bytes = _END.unpack(end)[4:6]
     wide = tail[: -_END.size].startswith(_ZIP64_SIGNATURE)
     if wide or entries > MOST_FILES or directory_bytes > _MOST_DIRECTORY_BYTES:
-        raise _refused(archive, f"has more than {MOST_FILES} entries", _EXPORT_AGAIN)
+        raise _wrong(archive, f"has more than {MOST_FILES} entries", _EXPORT_AGAIN)
 
 
 def _unpack_all(archive: Path, packed: zipfile.ZipFile, folder: Path, most_bytes: int) -> Iterator[Path]:
     left = most_bytes
     seen: set[str] = set()
     if len(packed.infolist()) > MOST_FILES:
-        raise _refused(archive, f"has more than {MOST_FILES} entries", _EXPORT_AGAIN)
+        raise _wrong(archive, f"has more than {MOST_FILES} entries", _EXPORT_AGAIN)
     for entry in packed.infolist():
         _check_entry(archive, entry, seen)
         seen.add(entry.filename)
         path = folder / entry.filename
         left -= _unpack(packed, entry, path, left)
         if left < 0:
-            raise _refused(
+            raise _wrong(
                 archive, f"unpacks to more than {most_bytes} bytes", "Raise limits.max_pack_bytes or free some disk"
             )
         yield path
@@ -109,13 +109,13 @@ def _unpack_all(archive: Path, packed: zipfile.ZipFile, folder: Path, most_bytes
 def _check_entry(archive: Path, entry: zipfile.ZipInfo, seen: set[str]) -> None:
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if _PLAIN_NAME.fullmatch(entry.filename) is None or entry.orig_filename != entry.filename:
-        raise _refused(archive, f"holds {ascii(entry.filename)[:60]}, which is no plain file name", _EXPORT_AGAIN)
+        raise _wrong(archive, f"holds {ascii(entry.filename)[:60]}, which is no plain file name", _EXPORT_AGAIN)
     if kind not in (0, stat.S_IFREG):
-        raise _refused(archive, f"holds {entry.filename}, which is a link or no file", _EXPORT_AGAIN)
+        raise _wrong(archive, f"holds {entry.filename}, which is a link or no file", _EXPORT_AGAIN)
     if entry.filename in seen:
-        raise _refused(archive, f"holds {entry.filename} twice", _EXPORT_AGAIN)
+        raise _wrong(archive, f"holds {entry.filename} twice", _EXPORT_AGAIN)
     if entry.compress_type not in _METHODS or entry.flag_bits & _ENCRYPTED:
-        raise _refused(archive, f"holds {entry.filename} packed in a way that is not taken", _EXPORT_AGAIN)
+        raise _wrong(archive, f"holds {entry.filename} packed in a way that is not taken", _EXPORT_AGAIN)
 
 
 def _unpack(packed: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, most_bytes: int) -> int:

@@ -25,13 +25,13 @@ from rich.table import Table
 from appliance.demo.scanner import send_all
 from appliance.demo.stage import free_port, listening
 from appliance.demo.studies import DemoImage, synthetic_studies
+from appliance.packs import registry_of
 from appliance.settings import Settings
 from appliance.triage.readers import open_readers
 from hardware.choice import candidates, measure, open_candidate
 from hardware.errors import BackendUnavailable
 from models.golden import load_golden
 from models.pack import ModelPack
-from models.registry import SHIPPED, Registry
 from models.unquantised import unquantised
 from store_forward.cloud.serve import run_endpoint
 from store_forward.cloud.settings import CloudSettings
@@ -51,7 +51,7 @@ def measure_all(settings: Settings, rounds: int, as_json: bool) -> None:
         figures = {
             "ingest": _ingest(folder, images, rounds),
             "triage": _triage(settings, images, rounds),
-            "inference": list(_inference(folder, rounds)),
+            "inference": list(_inference(settings, folder, rounds)),
             "uplink": _uplink(folder, rounds),
         }
     _show(figures)
@@ -120,9 +120,9 @@ def _triage(settings: Settings, images: list[DemoImage], rounds: int) -> dict[st
     return figures
 
 
-def _inference(folder: Path, rounds: int) -> Iterator[dict[str, Any]]:
+def _inference(settings: Settings, folder: Path, rounds: int) -> Iterator[dict[str, Any]]:
     """Each box pack on each device, INT8 as shipped against the same network in FP32."""
-    for pack in Registry([SHIPPED]).packs("box"):
+    for pack in registry_of(settings).packs("box"):
         twin = folder / f"{pack.manifest.name}-fp32.onnx"
         unquantised(pack.network, twin)
         for candidate in track(candidates(), f"inference {pack.manifest.name}", console=console):

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import Connection, delete, insert
 
 from appliance.packs import packs_mark, registry_of
-from appliance.schema import devices
+from appliance.schema import NO_DEVICE, devices
 from appliance.settings import Settings
 from models.decision import Decision
 from models.in_use import PacksInUse, open_packs
@@ -46,10 +46,11 @@ class Readers:
                 row = {"pack_digest": pack.digest, "device": f"fall-back {number + 1}", "pack": label}
                 rows.append(row | {"chosen": False, "latency_ms": None, "detail": why})
         for pack, why in [*self.packs.unopened, *self.packs.replaced]:
-            row = {"pack_digest": pack.digest, "device": "none", "pack": pack.manifest.name, "chosen": False}
+            label = f"{pack.manifest.name} {pack.manifest.version}"
+            row = {"pack_digest": pack.digest, "device": NO_DEVICE, "pack": label, "chosen": False}
             rows.append(row | {"latency_ms": None, "detail": why})
         for number, rejected in enumerate(self.packs.rejected):
-            row = {"pack_digest": f"rejected {number}: {rejected.pack}", "device": "none", "pack": rejected.pack}
+            row = {"pack_digest": f"rejected {number}: {rejected.pack}", "device": NO_DEVICE, "pack": rejected.pack}
             rows.append(row | {"chosen": False, "latency_ms": None, "detail": f"{rejected.why}. {rejected.repair}"})
         return rows
 

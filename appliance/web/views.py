@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from appliance.schema import NO_DEVICE
 from appliance.settings import Settings
 from appliance.web.agreement import AgreementView, agreement_view
 from appliance.web.box import (
@@ -80,15 +81,16 @@ def status(
     links = destination_views(conn, settings)
     procs = process_views(conn, now)
     disk = storage(settings, spool)
+    tried = device_views(conn, around.packs)
     return StatusView(
         now=now,
-        notices=notices(now, links, procs, disk, around),
+        notices=notices(now, links, procs, disk, around, tried),
         worklist=worklist(conn, request or WorklistRequest(), settings.page.show_patient),
         destinations=links,
         parked=parked_deliveries(conn, [link.name for link in links]),
         agreement=agreement_view(conn),
         surroundings=around,
-        devices=device_views(conn, around.packs),
+        devices=tried,
         processes=procs,
         storage=disk,
         set_aside=set_aside_view(conn),
@@ -102,9 +104,10 @@ def notices(
     procs: tuple[ProcessView, ...],
     disk: Storage,
     around: Surroundings,
+    tried: tuple[DeviceView, ...] = (),
 ) -> tuple[Notice, ...]:
     """What needs a person, problems before notes."""
-    found = [*_disk_notices(disk), *_process_notices(now, procs), *_pack_notices(around)]
+    found = [*_disk_notices(disk), *_process_notices(now, procs), *_pack_notices(around), *_device_notices(tried)]
     for link in links:
         found += _link_notices(now, link)
     return tuple(sorted(found, key=lambda notice: notice.severity != "problem"))
@@ -139,6 +142,11 @@ def _pack_notices(around: Surroundings) -> list[Notice]:
     if not around.packs:
         found.append(Notice("problem", "No model pack is installed: every study will be not triaged."))
     return found
+
+
+def _device_notices(tried: tuple[DeviceView, ...]) -> list[Notice]:
+    unable = [one for one in tried if one.device == NO_DEVICE]
+    return [Notice("problem", f"Model pack {one.pack} cannot be used here: {one.detail}.") for one in unable]
 
 
 def _link_notices(now: float, link: DestinationView) -> list[Notice]:

@@ -177,6 +177,16 @@ def test_a_damaged_record_is_repaired_by_activating_again(settings: Settings, tm
     assert in_use(settings) == {"tiny": "2.0.0"}
 
 
+def test_another_users_home_is_left_alone(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What root installs there, the box could not read."""
+    path = archive(tmp_path / "two.scanpack", "2.0.0")
+    settings.home.mkdir()
+    monkeypatch.setattr("os.geteuid", lambda: settings.home.stat().st_uid + 1)
+    with pytest.raises(PackRejected, match=r"belongs to another user\. Run this as the user that the box runs as"):
+        install(path, settings)
+    assert list(settings.home.iterdir()) == []
+
+
 def test_one_command_at_a_time(settings: Settings, tmp_path: Path) -> None:
     """The second is told to wait, and changes nothing."""
     path = archive(tmp_path / "two.scanpack", "2.0.0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from models.pack import ModelPack, load_pack
 from tests.tiny_pack import change_manifest, write_tiny_pack
 
 
-def put(root: Path, scratch: Path, **changes: str) -> ModelPack:
+def put(root: Path, scratch: Path, **changes: Any) -> ModelPack:
     """A pack in its place."""
     pack = load_pack(write_tiny_pack(scratch, **changes))
     place = installed_folder(root, pack)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+from appliance.schema import NO_DEVICE, devices
 from appliance.web.box import PackView, ProcessView, RejectedPack, Storage, Surroundings
 from appliance.web.deliveries import DestinationView
 from appliance.web.views import StatusView, notices, status, status_dict
@@ -86,3 +88,15 @@ def test_the_dictionary_is_json_without_a_patient(rows: Rows) -> None:
 def test_the_state_tells_the_sqlite_version(rows: Rows) -> None:
     """Three numbers; an unsafe one would have been refused."""
     assert len(read(rows).sqlite_version.split(".")) == 3
+
+
+def test_a_pack_that_cannot_run_here_is_a_problem(rows: Rows) -> None:
+    """With what reads in its place, as the triage worker wrote it down; one of a pack that is gone is not."""
+    for digest in ("a", "gone"):
+        why = "nothing here can run it; tiny 1.0.0 reads instead"
+        rows.put(devices, pack_digest=digest, device=NO_DEVICE, pack="tiny 2.0.0", detail=why, measured_at=NOW)
+    around = replace(AROUND, packs=(PackView("tiny", "2.0.0", "a", ("x",), "tests"),))
+    with reading(rows.engine) as conn:
+        found = status(conn, rows.settings, rows.spool, NOW, surroundings=around).notices
+    words = "Model pack tiny 2.0.0 cannot be used here: nothing here can run it; tiny 1.0.0 reads instead."
+    assert [(one.severity, one.text) for one in found if "tiny" in one.text] == [("problem", words)]
