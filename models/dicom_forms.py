@@ -60,7 +60,10 @@ def dicom_forms(scope: Scope) -> Iterator[DicomForm]:
     yield DicomForm("8 bits, explicit VR little endian", partial(_plain, bits=8), "same")
     yield DicomForm("12 bits", partial(_plain, bits=12), "same")
     yield DicomForm("16 bits", partial(_plain, bits=16), "same")
-    yield DicomForm("MONOCHROME1, inverted pixels", _monochrome1, "same")
+    kinds = scope.photometric_interpretations
+    yield DicomForm("MONOCHROME1, inverted pixels", _monochrome1, "same" if _takes(kinds, "MONOCHROME1") else "refused")
+    if "RGB" in kinds:
+        yield DicomForm("RGB of three equal channels", _rgb, "same")
     yield DicomForm("inverted pixels called MONOCHROME2", _inverted, "refused")
     for uid in (ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian):
         yield DicomForm(uid.name, partial(_plain, bits=12, syntax=uid), "same")
@@ -134,6 +137,18 @@ def _spread(picture: Picture, bits: int) -> NDArray[np.uint8] | NDArray[np.uint1
         return picture
     spread: NDArray[np.uint16] = picture.astype(np.uint16) * np.uint16((2**bits - 1) // 255)
     return spread
+
+
+def _takes(kinds: tuple[str, ...], kind: str) -> bool:
+    return not kinds or kind in kinds
+
+
+def _rgb(picture: Picture, scope: Scope) -> Dataset:
+    dataset = _plain(picture, scope, bits=8)
+    content = np.repeat(picture[..., None], 3, axis=2).tobytes()
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation, dataset.PlanarConfiguration = 3, "RGB", 0
+    dataset.add_new("PixelData", "OB", content + b"\0" * (len(content) % 2))
+    return dataset
 
 
 def _monochrome1(picture: Picture, scope: Scope) -> Dataset:

@@ -20,8 +20,7 @@ from models.answers import answer, truth_of
 from models.measures import auc
 from models.opening import open_runner
 from models.pack import load_pack
-from models.preprocessing import resize_square
-from models.recipes.labelled_images import LabelledImages, look_alikes, part_of
+from models.recipes.labelled_images import LabelledImages, look_alikes, part_of, read_squares
 from models.registry import SHIPPED
 from models.runner import PackRunner
 
@@ -51,7 +50,7 @@ class Measured:
     label: NDArray[np.str_]
 
 
-def _test_part(real_images: Path, name: str, column: str | None) -> list[tuple[Path, str]]:
+def _test_part(real_images: Path, size_px: int, name: str, column: str | None) -> list[tuple[Path, str]]:
     """The images that the recipe kept for testing: what was trained on says little about shortcuts."""
     with (real_images / f"{name}.csv").open(newline="", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
@@ -59,8 +58,8 @@ def _test_part(real_images: Path, name: str, column: str | None) -> list[tuple[P
     if column is not None:
         groups = [row[column] for row in rows]
     else:
-        pixels = np.stack([resize_square(_picture(file), 224).astype(np.uint8) for file in files])
-        groups = look_alikes(LabelledImages(pixels, np.zeros(len(rows), dtype=np.int64), tuple(rows)))
+        whole = LabelledImages(read_squares(files, size_px), np.zeros(len(rows), dtype=np.int64), tuple(rows))
+        groups = look_alikes(whole)
     tested = [part_of(group) == "test" for group in groups]
     return [(file, row["label"]) for file, row, keep in zip(files, rows, tested, strict=True) if keep]
 
@@ -131,7 +130,7 @@ def test_trivial_features_do_not_drive_the_score(
     if not (SHIPPED / name).is_dir():
         pytest.skip(f"{name} is not among the shipped packs")
     runner = open_runner(load_pack(SHIPPED / name)).runner
-    found = _measured(runner, _test_part(real_images, *COLLECTIONS[name]))
+    found = _measured(runner, _test_part(real_images, runner.pack.manifest.input.size_px, *COLLECTIONS[name]))
     shortcut = _crossed(_ranked(found.features), found.abnormal.astype(np.float64))
     report = [f"{name}: {len(found.score)} images, AUC of the features alone {auc(found.abnormal, shortcut):.3f}"]
     explained = {}

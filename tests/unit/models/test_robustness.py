@@ -19,7 +19,14 @@ from models.runner import PackRunner
 from models.scope import Scope
 from tests.tiny_pack import FINDING, Says, picture, write_tiny_pack
 
-EVERYTHING = Scope(modalities=("DX",), body_parts=("CHEST",), views=("AP",), age_years=(1.0, 5.0))
+KINDS = ("MONOCHROME1", "MONOCHROME2", "RGB")
+EVERYTHING = Scope(
+    modalities=("DX",),
+    body_parts=("CHEST",),
+    views=("AP",),
+    age_years=(1.0, 5.0),
+    photometric_interpretations=KINDS,
+)
 FORMS = list(dicom_forms(EVERYTHING))
 
 
@@ -91,6 +98,15 @@ def test_only_tags_that_the_scope_asks_about_are_left_out() -> None:
     """A scope of a modality alone has one such row."""
     names = [form.name for form in dicom_forms(Scope(modalities=("US",)))]
     assert [name for name in names if name.startswith("without")] == ["without Modality"]
+
+
+def test_a_scope_that_takes_no_monochrome1_must_refuse_it() -> None:
+    """What is expected follows from the scope; RGB is tried only where it is taken."""
+    grey = Scope(modalities=("US",), photometric_interpretations=("MONOCHROME2",))
+    expected = {form.name: form.expected for form in dicom_forms(grey)}
+    assert expected["MONOCHROME1, inverted pixels"] == "refused"
+    assert "RGB of three equal channels" not in expected
+    assert {form.name: form.expected for form in FORMS}["RGB of three equal channels"] == "same"
 
 
 @pytest.mark.parametrize("name", PICTURE_CHANGES)
