@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from models.measures import Mask, Numbers, bins_of
+from models.measures import Mask, Numbers, bins_of, wilson
 
 RELIABILITY_BINS = 10
-_Z = 1.959964  # of a two-sided 95 % interval
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +50,7 @@ def reliability(positive: Mask, probabilities: Numbers, bins: int = RELIABILITY_
     for index in np.unique(which):
         inside = which == index
         count, hits = int(inside.sum()), int(positive[inside].sum())
-        low, high = wilson(hits, count)
+        low, high = wilson(hits, count) or (0.0, 1.0)
         found.append(Bin(float(probabilities[inside].mean()), hits / count, low, high, count))
     return found
 
@@ -70,13 +68,3 @@ def risk_coverage(positive: Mask, probabilities: Numbers, n: int) -> Line:
     wrong = np.cumsum((probabilities >= 0.5)[order] != positive[order])
     taken = np.arange(1, len(order) + 1)
     return Line((taken / n)[last_of_equal], (wrong / taken)[last_of_equal])
-
-
-def wilson(hits: int, of: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share; (0, 1) of nothing."""
-    if of == 0:
-        return 0.0, 1.0
-    share, square = hits / of, _Z * _Z
-    centre = (share + square / (2 * of)) / (1 + square / of)
-    half = _Z / (1 + square / of) * math.sqrt(share * (1 - share) / of + square / (4 * of * of))
-    return max(centre - half, 0.0), min(centre + half, 1.0)

@@ -14,6 +14,7 @@ Mask = NDArray[np.bool_]
 Numbers = NDArray[np.float64]
 
 ECE_BINS = 15
+_Z = 1.959964  # of a two-sided 95 % interval
 
 
 def share(hits: Mask, weights: Numbers) -> float | None:
@@ -58,6 +59,16 @@ def bins_of(probabilities: Numbers, bins: int) -> NDArray[np.int64]:
     """``(n,)`` which of ``bins`` equal widths each probability lies in; 1.0 is in the last."""
     which: NDArray[np.int64] = np.minimum((probabilities * bins).astype(np.int64), bins - 1)
     return which
+
+
+def wilson(hits: int, of: int) -> tuple[float, float] | None:
+    """The two-sided 95 % score interval of a share (Wilson 1927), within 0..1; None of nothing."""
+    if of == 0:
+        return None
+    share_of_hits, square = hits / of, _Z * _Z
+    centre = (share_of_hits + square / (2 * of)) / (1 + square / of)
+    half = _Z / (1 + square / of) * math.sqrt(share_of_hits * (1 - share_of_hits) / of + square / (4 * of * of))
+    return max(centre - half, 0.0), min(centre + half, 1.0)
 
 
 def upper_limit(wrong: int, of: int, confidence: float = 0.95) -> float:

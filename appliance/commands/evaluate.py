@@ -27,7 +27,8 @@ from models.runner import PackRunner
 
 Draw = Callable[[Manifest, Sample, Evaluation, Path], list[Path]]
 
-_MOST_HELD_BYTES = 2 << 30
+#: For robustness all images stay in memory, one byte a pixel.
+MOST_HELD_PIXELS = 2 << 30
 
 
 def check_plots() -> None:
@@ -156,7 +157,7 @@ def _pictures(rows: Sequence[Row], images: Path, limits: PixelLimits, labels: Pa
         except CannotTriage:
             continue
         total += grey.size
-        if total > _MOST_HELD_BYTES:
-            raise ConfigurationInvalid(str(labels), (f"the images have over {_MOST_HELD_BYTES} pixels; list fewer",))
+        if total > MOST_HELD_PIXELS:
+            raise ConfigurationInvalid(str(labels), (f"the images have over {MOST_HELD_PIXELS} pixels; list fewer",))
         held.append((eight_bits(grey), row.label))
     return held

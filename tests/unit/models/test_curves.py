@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.curves import reliability, risk_coverage, roc, wilson
+from models.curves import reliability, risk_coverage, roc
 from models.measures import auc
 
 POSITIVE = np.array([False, False, True, True])
@@ -51,10 +51,3 @@ def test_risk_and_coverage_by_hand() -> None:
     assert line.x == pytest.approx([0.4, 0.8])
     assert line.y == pytest.approx([0.0, 0.5])
     assert len(risk_coverage(POSITIVE[:0], SCORES[:0], 5).x) == 0
-
-
-def test_wilson_by_hand() -> None:
-    """5 of 10 as tables have it; none of none says nothing."""
-    assert wilson(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
-    assert wilson(0, 0) == (0.0, 1.0)
-    assert wilson(0, 10)[0] == 0.0

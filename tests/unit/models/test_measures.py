@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.measures import auc, ece, share, upper_limit
+from models.measures import auc, ece, share, upper_limit, wilson
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.integers(0, 3)), min_size=1, max_size=30))
@@ -42,3 +42,10 @@ def test_a_share_of_nothing_is_none() -> None:
 def test_the_exact_limit_of_a_share(wrong: int, of: int, limit: float) -> None:
     """Nothing wrong among n: 1 - 0.05^(1/n); the third is what ``scipy.stats.beta.ppf(0.95, 4, 193)`` gives."""
     assert upper_limit(wrong, of) == pytest.approx(limit, abs=1e-6)
+
+
+def test_wilson_by_hand() -> None:
+    """5 of 10 as tables have it; none of none says nothing; the ends stay within 0..1."""
+    assert wilson(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
+    assert wilson(0, 0) is None
+    assert wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)

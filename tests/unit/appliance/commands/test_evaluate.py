@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from appliance.commands import evaluate
 from appliance.commands.labelled import eight_bits
 from tests.dicom_factory import as_file
 from tests.docs.blocks import ROOT
@@ -191,6 +192,17 @@ def test_robustness_for_a_person_and_for_a_script(scanside: Scanside, labelled: 
     assert len(table) == 2 + len(ended.rows)
     assert {line.count("|") for line in table} == {7}
     assert "| without Modality (expected: refused) | – | 0.0% | 0 of 0 | " in "\n".join(table)
+
+
+def test_more_images_than_memory_takes(
+    scanside: Scanside, labelled: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Robustness holds all images at once: over the limit it says so instead of being killed."""
+    folder, labels = labelled
+    monkeypatch.setattr(evaluate, "MOST_HELD_PIXELS", 100_000)
+    ended = scanside("evaluate", "tiny", "--images", folder, "--labels", labels, "--robustness")
+    assert ended.status == 2
+    assert "over 100000 pixels; list fewer" in ended.err
 
 
 def test_robustness_draws_no_curves(scanside: Scanside, labelled: tuple[Path, Path], tmp_path: Path) -> None:
