@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from appliance.commands.bench_reading import reading_times
 from appliance.demo.scanner import send_all
 from appliance.demo.stage import free_port, listening
 from appliance.demo.studies import DemoImage, synthetic_studies
@@ -52,6 +53,7 @@ def measure_all(settings: Settings, rounds: int, as_json: bool) -> None:
             "ingest": _ingest(folder, images, rounds),
             "triage": _triage(settings, images, rounds),
             "inference": list(_inference(settings, folder, rounds)),
+            "reading": list(reading_times(registry_of(settings).packs("box"), 15 * rounds)),
             "uplink": _uplink(folder, rounds),
         }
     _show(figures)
@@ -180,4 +182,8 @@ def _show(figures: dict[str, Any]) -> None:
     for row in figures["inference"]:
         speed = f"INT8 {row['int8_ms']} ms, FP32 {row['fp32_ms']} ms ({row['fp32_ms'] / row['int8_ms']:.2f} ×)"
         table.add_row("inference", f"{row['pack']} on {row['device']}", speed)
+    for row in figures["reading"]:
+        network, reading = row["network_ms"], row["reading_ms"]
+        whole = f"{reading} ms, the network {network} ms of it ({reading / network:.2f} ×)"
+        table.add_row("pixels to findings", f"{row['pack']}, {row['side_px']} px", whole)
     console.print(table)

@@ -21,4 +21,6 @@ def test_one_round_of_the_benchmark() -> None:
     assert figures["uplink"]["payloads_per_s"] > 0
     devices = {row["device"] for row in figures["inference"]}
     assert {"openvino:CPU", "onnxruntime:CPU"} <= devices
+    assert {row["side_px"] for row in figures["reading"]} == {256, 1024, 2048}
+    assert all(row["reading_ms"] > 0 and row["network_ms"] > 0 for row in figures["reading"])
     assert all(row["int8_ms"] > 0 and row["fp32_ms"] > 0 for row in figures["inference"])
