@@ -199,10 +199,10 @@ def test_more_images_than_memory_takes(
 ) -> None:
     """Robustness holds all images at once: over the limit it says so instead of being killed."""
     folder, labels = labelled
-    monkeypatch.setattr(evaluate, "MOST_HELD_PIXELS", 100_000)
+    monkeypatch.setattr(evaluate, "MOST_HELD_PIXELS", 20_000)
     ended = scanside("evaluate", "tiny", "--images", folder, "--labels", labels, "--robustness")
     assert ended.status == 2
-    assert "over 100000 pixels; list fewer" in ended.err
+    assert "over 20000 pixels; list fewer" in ended.err
 
 
 def test_robustness_draws_no_curves(scanside: Scanside, labelled: tuple[Path, Path], tmp_path: Path) -> None:
