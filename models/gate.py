@@ -44,12 +44,12 @@ class Gate:
 
     def likeness(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """``(n, f)`` → ``(n,)``; higher is more like the intended kind."""
-        score: NDArray[np.float32] = self._standardised(features) @ self.weight + self.offset
+        score: NDArray[np.float32] = self.standardised(features) @ self.weight + self.offset
         return score
 
     def distance(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """``(n, f)`` → ``(n,)``; about 1 for the intended kind."""
-        standardised = self._standardised(features)
+        standardised = self.standardised(features)
         along = standardised @ self.axes.T
         outside = (standardised**2).sum(axis=1) - (along**2).sum(axis=1)
         inside = (along**2 / self.variance).mean(axis=1)
@@ -70,7 +70,8 @@ class Gate:
         arrays = {field.name: getattr(self, field.name) for field in fields(self)}
         np.savez_compressed(path, allow_pickle=False, **(arrays | {"axes": self.axes.astype(np.float16)}))
 
-    def _standardised(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def standardised(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """``(n, f)`` in units of the intended pictures' spread around their mean, cut at ±10."""
         deviation = (features - self.centre) / self.spread
         cut: NDArray[np.float32] = np.clip(deviation, -_LARGEST_DEVIATION, _LARGEST_DEVIATION).astype(np.float32)
         return cut

@@ -69,6 +69,37 @@ def hand(side_px: int = 384) -> Picture:
     return _finished(canvas, seed=2)
 
 
+def head_slice(lesion: float, seed: int, side_px: int = 256) -> Picture:
+    """An axial slice of a head as T1-weighted MR draws it; ``lesion`` 0..1 is how bright a round mass stands out."""
+    rng = np.random.default_rng(seed)
+    canvas = np.zeros((side_px, side_px), np.float32)
+    middle = side_px // 2
+    for share, value in ((0.46, 2600.0), (0.42, 300.0), (0.39, 1300.0)):
+        axes = (round(side_px * share * 0.8), round(side_px * share))
+        cv2.ellipse(canvas, (middle, middle), axes, 0, 0, 360, value, -1)
+    folds = cv2.GaussianBlur(rng.normal(0, 1, canvas.shape).astype(np.float32), (0, 0), side_px / 50)
+    canvas += np.where(canvas == 1300.0, folds / folds.std() * 160.0, 0.0).astype(np.float32)
+    for side in (-1, 1):
+        at = (middle + side * side_px // 16, middle - side_px // 20)
+        cv2.ellipse(canvas, at, (side_px // 30, side_px // 9), side * 12, 0, 360, 450.0, -1)
+    where = tuple(middle + round(float(offset) * side_px) for offset in rng.uniform(-0.18, 0.18, 2))
+    cv2.circle(canvas, where, side_px // 10, 1300.0 + 1700.0 * lesion, -1, cv2.LINE_AA)
+    return _finished(canvas, seed)
+
+
+def breast_scan(lesion: float, seed: int, side_px: int = 256) -> Picture:
+    """Layered speckle as breast ultrasound draws it; ``lesion`` 0..1 is how dark a round mass with shadow is."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[0:side_px, 0:side_px].astype(np.float32) / side_px
+    layers = 1500.0 + 500.0 * np.sin(rows * 40.0 + 3.0 * np.sin(columns * 5.0 + seed)) - 900.0 * rows
+    right, down = rng.uniform(0.3, 0.7), rng.uniform(0.3, 0.5)
+    inside = ((columns - right) / 0.14) ** 2 + ((rows - down) / 0.1) ** 2 < 1.0
+    shadow = (np.abs(columns - right) < 0.1) & (rows > down)
+    layers *= 1.0 - lesion * (0.8 * inside + 0.4 * (shadow & ~inside))
+    speckle = cv2.GaussianBlur(rng.rayleigh(1.0, layers.shape).astype(np.float32), (0, 0), side_px / 180)
+    return _finished((layers * speckle).astype(np.float32), seed)
+
+
 def _finished(canvas: NDArray[np.float32], seed: int) -> Picture:
     soft = cv2.GaussianBlur(canvas, (0, 0), 1.2)
     grain = np.random.default_rng(seed).normal(0.0, 12.0, soft.shape)

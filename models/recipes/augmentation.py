@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
 Change = Callable[[Image, np.random.Generator], Image]
+_RINGS = 56
 
 
 def _geometry(image: Image, rng: np.random.Generator) -> Image:
@@ -84,6 +85,25 @@ CHAIN: tuple[tuple[Change, float], ...] = (
     (_noise, 0.3),
     (_jpeg, 0.5),
 )
+
+
+def exchange_fine_structure(image: Image, other: Image, rng: np.random.Generator) -> Image:
+    """The image with the fine-structure spectrum of another: sharpness and file history change, anatomy stays.
+
+    Above a random cut (0.06–0.15 cycles per pixel) the amplitudes of both are averaged over rings, and the image's
+    are scaled to the other's. Given an image of another class, the spectrum stops telling the classes apart.
+    """
+    size = image.shape[0]
+    spectrum, theirs = np.fft.rfft2(image.astype(np.float32)), np.fft.rfft2(other.astype(np.float32))
+    radius = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :])
+    ring = np.minimum((radius * 2 * _RINGS).astype(np.int64), _RINGS)
+    count = np.bincount(ring.ravel())
+    mine = np.bincount(ring.ravel(), np.abs(spectrum).ravel()) / count
+    wanted = np.bincount(ring.ravel(), np.abs(theirs).ravel()) / count
+    gain = np.clip(wanted / np.maximum(mine, 1e-6), 0.1, 8.0)[ring]
+    share = np.clip((radius - rng.uniform(0.06, 0.15)) / 0.04, 0.0, 1.0)
+    exchanged = np.fft.irfft2(spectrum * (1 + (gain - 1) * share), s=image.shape)
+    return np.clip(exchanged, 0, 255).astype(np.uint8)
 
 
 def augment(image: Image, rng: np.random.Generator) -> Image:

@@ -1,7 +1,7 @@
-"""A folder of labelled images and its patient-wise split.
+"""A folder of labelled images and its split, which never parts what belongs together.
 
-The split is by a digest of the patient identifier, so it needs no list, never moves a patient when images are
-added, and can be repeated by anybody with the same files.
+The split is by a digest of the group (the patient, or the images that look alike), so it needs no list, never moves
+a group when images are added, and can be repeated by anybody with the same files.
 """
 
 from __future__ import annotations
@@ -15,62 +15,96 @@ from typing import Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import track
 
 from models.preprocessing import resize_square
+from models.recipes.task import Task
 
 Part = Literal["train", "calibration", "test"]
+_SHARES: tuple[tuple[Part, float], ...] = (("train", 0.60), ("calibration", 0.85), ("test", 1.0))
+_THUMBNAIL_PX = 16
+_ALIKE = 0.985
 
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """``pixels (n, size, size) uint8``, ``labels (n,) float32`` with 1 = abnormal, and the file names."""
+    """``pixels (n, size, size) uint8``, ``labels (n,)`` as indices of the task's classes, and each image's CSV row."""
 
     pixels: NDArray[np.uint8]
-    labels: NDArray[np.float32]
-    files: tuple[str, ...]
+    labels: NDArray[np.int64]
+    rows: tuple[dict[str, str], ...]
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.rows)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The file names."""
+        return tuple(row["file"] for row in self.rows)
 
     def every(self, step: int) -> LabelledImages:
         """Every ``step``-th image: a smaller set of the same mixture."""
-        return LabelledImages(self.pixels[::step], self.labels[::step], self.files[::step])
+        return LabelledImages(self.pixels[::step], self.labels[::step], self.rows[::step])
+
+    def where(self, chosen: NDArray[np.bool_]) -> LabelledImages:
+        """The images that a mask ``(n,)`` chooses."""
+        rows = tuple(row for row, keep in zip(self.rows, chosen, strict=True) if keep)
+        return LabelledImages(self.pixels[chosen], self.labels[chosen], rows)
 
 
-def part_of(patient: str) -> Part:
-    """70 % train, 15 % calibration, 15 % test, decided by the patient identifier alone."""
-    position = int(hashlib.sha256(patient.encode()).hexdigest()[:8], 16) / 0xFFFFFFFF
-    if position < 0.70:
-        return "train"
-    return "calibration" if position < 0.85 else "test"
+def part_of(group: str) -> Part:
+    """60 % train, 25 % calibration, 15 % test, decided by the group's name alone."""
+    position = int(hashlib.sha256(group.encode()).hexdigest()[:8], 16) / 0xFFFFFFFF
+    return next(part for part, end in _SHARES if position <= end)
 
 
-def load_parts(images: Path, labels: Path, size_px: int, normal: str) -> dict[Part, LabelledImages]:
-    """Read ``file,label,…,patient`` rows; every label but ``normal`` counts as abnormal.
+def load_images(images: Path, labels: Path, task: Task) -> LabelledImages:
+    """Read the images of a CSV with the columns ``file,label`` and what else it has.
 
     Raises:
-        ValueError: a listed file cannot be read as an image.
+        ValueError: a listed file cannot be read as an image, or a label is none of the task's classes.
     """
     with labels.open(newline="", encoding="utf-8") as lines:
-        rows = list(csv.DictReader(lines))
-    grouped: dict[Part, list[tuple[NDArray[np.uint8], float, str]]] = {
-        "train": [],
-        "calibration": [],
-        "test": [],
-    }
-    for row in track(rows, description="reading images"):
-        image = cv2.imread(str(images / row["file"]), cv2.IMREAD_GRAYSCALE)
+        rows = tuple(csv.DictReader(lines))
+    if unknown := {row["label"] for row in rows} - set(task.classes):
+        raise ValueError(f"the labels {sorted(unknown)} are none of {list(task.classes)}")
+    pixels = read_squares([images / row["file"] for row in rows], task.spec.size_px)
+    return LabelledImages(pixels, np.array([task.classes.index(row["label"]) for row in rows]), rows)
+
+
+def read_squares(files: list[Path], size_px: int) -> NDArray[np.uint8]:
+    """``(n, size, size)`` 8-bit centre squares. Raises ValueError for a file that is no image."""
+    squares = []
+    for file in track(files, description="reading images", console=Console(stderr=True)):
+        image = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
         if image is None:
-            raise ValueError(f"{row['file']} is listed but cannot be read as an image")
-        square = np.clip(resize_square(image, size_px), 0, 255).astype(np.uint8)
-        grouped[part_of(row["patient"])].append((square, float(row["label"] != normal), row["file"]))
-    return {part: _collect(found) for part, found in grouped.items()}
+            raise ValueError(f"{file.name} is listed but cannot be read as an image")
+        squares.append(np.clip(resize_square(image, size_px), 0, 255).astype(np.uint8))
+    return np.stack(squares)
 
 
-def _collect(found: list[tuple[NDArray[np.uint8], float, str]]) -> LabelledImages:
-    return LabelledImages(
-        pixels=np.stack([square for square, _, _ in found]),
-        labels=np.array([label for _, label, _ in found], dtype=np.float32),
-        files=tuple(name for _, _, name in found),
-    )
+def split(whole: LabelledImages, task: Task) -> dict[Part, LabelledImages]:
+    """Train, calibration and test part; a group is never in two of them."""
+    groups = [row[task.group] for row in whole.rows] if task.group else look_alikes(whole)
+    parts = np.array([part_of(group) for group in groups])
+    return {part: whole.where(parts == part) for part, _ in _SHARES}
+
+
+def look_alikes(whole: LabelledImages) -> list[str]:
+    """A group name for every image: that of the first file of all that are connected by looking alike.
+
+    Two images look alike when their 16 x 16 thumbnails correlate above 0.985.
+    """
+    area = (_THUMBNAIL_PX, _THUMBNAIL_PX)
+    small = np.stack([cv2.resize(p, area, interpolation=cv2.INTER_AREA) for p in whole.pixels]).astype(np.float32)
+    flat = small.reshape(len(whole), -1)
+    flat -= flat.mean(axis=1, keepdims=True)
+    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+    first = np.arange(len(whole))
+    for index in range(len(whole)):  # union by relabelling: small groups, so cheap
+        for other in np.flatnonzero(flat[index + 1 :] @ flat[index] > _ALIKE) + index + 1:
+            low, high = sorted((first[index], first[other]))
+            if low != high:
+                first[first == high] = low
+    return [whole.files[index] for index in first]

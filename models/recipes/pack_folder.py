@@ -1,4 +1,4 @@
-"""Writes a pack folder: network, golden set, card, and the manifest that names them all by digest."""
+"""Writes a pack folder: network, gate, golden set, card, and the manifest that names them all by digest."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from models.manifest import Manifest
 
 GOLDEN = "golden.npz"
 CARD = "card.md"
+GATE = "gate.npz"
 
 
 def write_pack(
@@ -22,13 +23,13 @@ def write_pack(
     golden: tuple[NDArray[np.float32], NDArray[np.float64]],
     card: str,
 ) -> Manifest:
-    """Add golden set, card and manifest to a folder that already holds the network.
+    """Add golden set, card and manifest to a folder that already holds the network and, if it has one, the gate.
 
     ``golden`` is ``(images (n, 1, s, s), probabilities (n, k))`` of synthetic pictures, never of patients.
     """
-    np.savez_compressed(folder / GOLDEN, image=golden[0].astype(np.float16).astype(np.float32), probability=golden[1])
+    np.savez_compressed(folder / GOLDEN, image=golden[0], probability=golden[1])
     (folder / CARD).write_text(card, encoding="utf-8")
-    names = [manifest["network"], GOLDEN, CARD]
+    names = [manifest["network"], GOLDEN, CARD, *([manifest["gate"]] if manifest["gate"] else [])]
     digests = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
     checked = Manifest.model_validate(manifest | {"files": digests, "golden": GOLDEN})
     text = json.dumps(checked.model_dump(mode="json"), indent=2) + "\n"

@@ -1,20 +1,29 @@
-"""Calibration and thresholds, chosen on the calibration split with the very network that ships.
+"""Calibration and thresholds, chosen with the very network that ships.
 
-The routine threshold is the highest at which the share of abnormal among the images called routine is below the
-bound with 95 % confidence (exact binomial, Clopper–Pearson), tested upwards from zero and stopped at the first
-failure. A bound that cannot be met leaves fewer images routine; it is never loosened.
+Thresholds come from Learn-then-Test (Angelopoulos, Bates, Candès, Jordan, Lei 2021) as MAPIE implements it: among the
+images called routine at most ``share`` are abnormal, with ``confidence`` over the draw of the calibration images. The
+thresholds are tested in an order that was fixed on other images, from strict to lax, and the last that passes is
+taken (fixed-sequence testing). A bound that cannot be met leaves fewer images routine, or none; it is never loosened.
 """
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
+from mapie.risk_control import BinaryClassificationController
+from mapie.risk_control.fwer_control import FWERFixedSequenceTesting
 from numpy.typing import NDArray
-from scipy.stats import beta
+from scipy.optimize import minimize_scalar
 from sklearn.linear_model import LogisticRegression
 
-Scores = NDArray[np.float64]
+from models.runner import softmax
+
+Numbers = NDArray[np.float64]
+Truth = NDArray[np.bool_]
+#: Shares of the ordering images' true class that lie on the decided side, from strict to lax.
+_SEQUENCE = np.linspace(0.55, 0.995, 90)
 
 
 @dataclass(frozen=True)
@@ -25,30 +34,63 @@ class Bound:
     confidence: float = 0.95
 
 
-def platt(logits: Scores, labels: Scores) -> tuple[float, float]:
-    """``(temperature, bias)`` so that ``sigmoid(logit / temperature + bias)`` is a probability."""
-    fitted = LogisticRegression(C=1e6).fit(logits[:, None], labels)
+def platt(logits: Numbers, abnormal: Truth) -> tuple[float, float]:
+    """``(temperature, bias)`` so that ``sigmoid(logit / temperature + bias)`` is a probability at even odds.
+
+    Both classes weigh the same, because the share of abnormal images in a collection is not that of a clinic.
+    """
+    fitted = LogisticRegression(C=1e6, class_weight="balanced").fit(logits[:, None], abnormal)
     return float(1.0 / fitted.coef_[0, 0]), float(fitted.intercept_[0])
 
 
-def upper_limit(wrong: int, decided: int, confidence: float) -> float:
-    """Clopper–Pearson upper limit of a share; 1 when nothing was decided."""
-    if wrong >= decided:
-        return 1.0
-    return float(beta.ppf(confidence, wrong + 1, decided - wrong))
+def temperature(logits: Numbers, labels: NDArray[np.int64]) -> float:
+    """The temperature that minimises the negative log-likelihood of ``softmax(logits / temperature)``."""
+
+    def loss(log_temperature: float) -> float:
+        chances = softmax(logits / np.exp(log_temperature))
+        return float(-np.log(np.maximum(chances[np.arange(len(labels)), labels], 1e-12)).mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
 
 
-def highest_routine_threshold(probabilities: Scores, labels: Scores, bound: Bound) -> float:
-    """The highest threshold below which at most ``bound.share`` are abnormal; 0 when there is none."""
-    best = 0.0
-    for threshold in np.unique(probabilities):
-        below = probabilities < threshold
-        wrong, decided = int(labels[below].sum()), int(below.sum())
-        if upper_limit(wrong, decided, bound.confidence) <= bound.share:
-            best = float(threshold)
-    return best
+def routine_below(abnormality: Numbers, abnormal: Truth, ordering: tuple[Numbers, Truth], bound: Bound) -> float:
+    """The highest line below which at most ``bound.share`` are abnormal; 0 when no line can be shown to hold.
+
+    Args:
+        abnormality: probabilities ``(n,)`` of the calibration images.
+        abnormal: what they truly are.
+        ordering: the same of other images, which fix the lines to test and their order.
+        bound: what has to hold.
+    """
+    scores, truth = ordering
+    lines = np.unique(np.quantile(scores[~truth], _SEQUENCE))
+    lines = lines[lines < 0.5] if (lines < 0.5).any() else lines[:1]  # nothing likely is routine
+    # MAPIE decides "positive" from a threshold on: the positive decision is routine, the score its complement.
+    controller = BinaryClassificationController(
+        lambda certainty: np.stack([1.0 - certainty, certainty], axis=1),
+        risk="precision",
+        target_level=1.0 - bound.share,
+        confidence_level=bound.confidence,
+        list_predict_params=1.0 - lines,
+        fwer_method=FWERFixedSequenceTesting(),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "no valid threshold" is an answer here
+        controller.calibrate(1.0 - abnormality, (~abnormal).astype(int))
+    valid = np.asarray(controller.valid_predict_params, dtype=np.float64).ravel()
+    return float(1.0 - valid.min()) if valid.size else 0.0
 
 
-def lowest_urgent_threshold(probabilities: Scores, labels: Scores, bound: Bound) -> float:
-    """The lowest threshold from which at most ``bound.share`` are normal; 1 when there is none."""
-    return 1.0 - highest_routine_threshold(1.0 - probabilities, 1.0 - labels, bound)
+def urgent_from(abnormality: Numbers, abnormal: Truth, ordering: tuple[Numbers, Truth], bound: Bound) -> float:
+    """The lowest line from which at most ``bound.share`` are normal; 1 when no line can be shown to hold."""
+    scores, truth = ordering
+    return 1.0 - routine_below(1.0 - abnormality, ~abnormal, (1.0 - scores, ~truth), bound)
+
+
+def lowered(line: float, abnormality: Numbers, abnormal: Truth, share: float) -> float:
+    """The highest line up to the given one below which, by count, at most ``share`` are abnormal."""
+    for candidate in np.unique(np.append(abnormality[abnormality < line], line))[::-1]:
+        below = abnormality < candidate
+        if abnormal[below].sum() <= share * below.sum():
+            return float(candidate)
+    return 0.0

@@ -1,0 +1,193 @@
+"""One pack from one ONNX file: its gate, its calibration, its lines, its figures, its card."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hardware.openvino_session import open_openvino
+from models.answers import answer, truth_of
+from models.evaluation import Evaluation, evaluate, flat
+from models.manifest import SCHEMA_VERSION, Role
+from models.measures import auc
+from models.pack import load_pack
+from models.preprocessing import to_tensor
+from models.recipes.calibration import (
+    Calibration,
+    Known,
+    calibrate,
+    choose_thresholds,
+    digest_of,
+    is_abnormal,
+)
+from models.recipes.card import card_text
+from models.recipes.gate_fitting import MILD, SPOILED, Pictures, changed, fit_gate, refused_share
+from models.recipes.golden_pictures import golden_pictures
+from models.recipes.labelled_images import LabelledImages, Part
+from models.recipes.pack_folder import GATE, write_pack
+from models.recipes.scoring import Scored, console, score
+from models.recipes.task import Task
+from models.recipes.thresholds import Bound
+from models.runner import PackRunner
+
+_GATE_IMAGES = 1000
+_ORDERING_IMAGES = 1000
+_HARD_IMAGES = 600
+_QUANTISING_IMAGES = 300
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What a pack is made from: the task, its labelled pictures by part, and pictures of other kinds by part."""
+
+    task: Task
+    parts: dict[Part, LabelledImages]
+    foreign: dict[Part, NDArray[np.uint8]]
+
+
+def quantising_tensors(material: Material) -> NDArray[np.float32]:
+    """About 300 train images as network inputs ``(n, 1, s, s)``, to calibrate activations with."""
+    train = material.parts["train"]
+    some = train.every(max(1, len(train) // _QUANTISING_IMAGES))
+    return np.concatenate([to_tensor(picture, material.task.spec) for picture in some.pixels])
+
+
+def build_pack(
+    folder: Path, material: Material, network: Path, role: Role, further: dict[str, Any], fp32: Path | None = None
+) -> None:
+    """Write one pack into ``folder``; ``fp32`` is the unquantised twin to report beside it."""
+    task, parts = material.task, material.parts
+    console.rule(folder.name)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    shutil.copyfile(network, folder / "network.onnx")
+    plain = score(network, parts["calibration"].pixels, task.spec, "calibration part")
+    known = Known(plain.logits, parts["calibration"].labels)
+    calibration = calibrate(known, task)
+    ordering = _ordering(network, material)
+    thresholds, plain_lines = choose_thresholds(calibration, known, ordering, _hard(network, material))
+    gate_figures = _write_gate(folder, network, material)
+    manifest = _manifest(material, role, calibration) | {
+        "thresholds": thresholds.model_dump(),
+        "calibration": {
+            "images_sha256": digest_of(parts["calibration"].files, parts["calibration"].labels),
+            "images": len(parts["calibration"]),
+            "bound": {"missed": task.missed, "false_alarms": task.false_alarms, "confidence": Bound(0.0).confidence},
+            "prevalence": round(task.prevalence, 4),
+            "lines_before_hard_versions": plain_lines,
+        },
+    }
+    golden = _golden(task, network, calibration)
+    write_pack(folder, manifest, golden, "")
+    on_calibration = evaluated(folder, parts["calibration"], task)
+    manifest["calibration"]["expected_coverage"] = round(on_calibration.figures.coverage or 0.0, 4)
+    figures: dict[str, Any] = {
+        "calibration": flat(on_calibration),
+        "test": flat(evaluated(folder, parts["test"], task)),
+    }
+    if fp32 is not None:
+        figures["test"]["fp32_auc"] = round(_twin_auc(fp32, calibration, parts["test"]), 4)
+    manifest["figures"] = figures | {"gate": gate_figures} | further
+    write_pack(folder, manifest, golden, card_text(manifest, task))
+    console.print(figures["test"], gate_figures)
+
+
+def evaluated(folder: Path, part: LabelledImages, task: Task) -> Evaluation:
+    """The pack as it lies in ``folder`` on one part, with intervals over groups where the data name them."""
+    pack = load_pack(folder)
+    runner = PackRunner(pack, open_openvino(pack.network))
+    truths = [truth_of(task.classes[label], pack.manifest) for label in part.labels]
+    answers = [answer(runner, pixels.astype(np.float32)) for pixels in part.pixels]
+    groups = [row[task.group] for row in part.rows] if task.group else None
+    return evaluate(pack.manifest, truths, answers, groups=groups, rng=np.random.default_rng(0))
+
+
+def _ordering(network: Path, material: Material) -> Known:
+    """Train pictures, changed as they never were in training, to fix the order in which lines are tested."""
+    train = material.parts["train"]
+    some = train.every(max(1, len(train) // _ORDERING_IMAGES))
+    scored = score(network, changed(some.pixels, MILD, 3), material.task.spec, "order of the lines")
+    return Known(scored.logits, some.labels)
+
+
+def _hard(network: Path, material: Material) -> dict[str, Known]:
+    whole = material.parts["calibration"]
+    part = whole.every(max(1, len(whole) // _HARD_IMAGES))
+    versions = {name: changed(part.pixels, {name: change}, 0) for name, change in MILD.items()}
+    spec = material.task.spec
+    return {name: Known(score(network, pixels, spec, name).logits, part.labels) for name, pixels in versions.items()}
+
+
+def _write_gate(folder: Path, network: Path, material: Material) -> dict[str, Any]:
+    spec, parts = material.task.spec, material.parts
+
+    def seen(pixels: NDArray[np.uint8], what: str) -> NDArray[np.float32]:
+        return score(network, pixels, spec, what).features
+
+    train = parts["train"].every(max(1, len(parts["train"]) // _GATE_IMAGES)).pixels
+    intended = [seen(train, "gate: as they are"), seen(changed(train, MILD, 1), "gate: mildly changed")]
+    spoiled = [seen(changed(train, {name: spoil}, 2)[i::3], f"gate: {name}") for i, (name, spoil) in _thirds()]
+    others = np.concatenate([*spoiled, seen(material.foreign["train"], "gate: other kinds")])
+    held = parts["calibration"].pixels
+    mild = np.concatenate([seen(held, "gate: calibration"), seen(changed(held, MILD, 4), "gate: calibration, mild")])
+    gate = fit_gate(Pictures(np.concatenate(intended), others), mild)
+    gate.save(folder / GATE)
+    tested = parts["test"].pixels
+    figures: dict[str, Any] = {"accepted_test": 1 - refused_share(gate, seen(tested, "gate: test part"))}
+    for name, spoil in SPOILED.items():
+        figures[f"refused {name}"] = refused_share(gate, seen(changed(tested, {name: spoil}, 5), f"gate: {name}"))
+    if len(material.foreign["test"]):
+        figures["refused other kinds"] = refused_share(gate, seen(material.foreign["test"], "gate: other kinds"))
+    return {name: round(share, 4) for name, share in figures.items()}
+
+
+def _thirds() -> list[tuple[int, tuple[str, Any]]]:
+    return [(index % 3, item) for index, item in enumerate(SPOILED.items())]
+
+
+def _twin_auc(fp32: Path, calibration: Calibration, part: LabelledImages) -> float:
+    """The contract's AUC of the unquantised twin: the mean over classes of each against the rest."""
+    scored: Scored = score(fp32, part.pixels, calibration.task.spec, "FP32 twin")
+    chances = calibration.probabilities(scored.logits)
+    if calibration.task.activation == "sigmoid":
+        return auc(is_abnormal(part.labels, calibration.task), chances[:, 0]) or 0.0
+    each = [auc(part.labels == index, chances[:, index]) for index in range(chances.shape[1])]
+    return float(np.mean([value for value in each if value is not None]))
+
+
+def _golden(task: Task, network: Path, calibration: Calibration) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    tensors = np.concatenate([to_tensor(picture, task.spec) for picture in golden_pictures(task.name)])
+    images = (np.rint((tensors + 1.0) * 127.5) / 127.5 - 1.0).astype(np.float32)  # 256 values pack well
+    session = open_openvino(network)
+    logits = np.stack([session.run(image[None])["logits"][0] for image in images]).astype(np.float64)
+    return images, calibration.probabilities(logits)
+
+
+def _manifest(material: Material, role: Role, calibration: Calibration) -> dict[str, Any]:
+    task = material.task
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "name": task.name if role == "box" else f"{task.name}-full",
+        "version": task.version,
+        "task": task.name,
+        "role": role,
+        "precision": "int8" if role == "box" else "fp32",
+        "network": "network.onnx",
+        "input": task.spec.model_dump(),
+        "scope": task.scope,
+        "normal": task.classes[0],
+        "findings": task.findings,
+        "acts_on": task.acts_on,
+        "activation": task.activation,
+        "temperature": calibration.temperature,
+        "bias": calibration.bias,
+        "gate": GATE,
+        "licence": task.words.licence,
+        "intended_use": task.words.intended_use,
+        "golden_tolerance": 0.06 if role == "box" else 0.01,
+    }
