@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from sqlalchemy import insert
+
 from appliance.home import Home
 from appliance.ingest.admit import Admission
+from appliance.schema import studies
 from appliance.settings import Settings
+from store_forward.database import writing
 from tests.dicom_factory import as_bytes
 from tests.small_box import NOW, image
 from tests.unit.appliance.commands.conftest import Scanside
@@ -29,3 +33,18 @@ def test_studies_are_counted_and_nobody_is_named(scanside: Scanside, home: Home,
         assert "Phantom" not in ended.out
         assert "P-0" not in ended.out
     assert "none yet" not in scanside("status").out
+
+
+def test_agreement_is_counted_for_scripts_and_people(scanside: Scanside, home: Home) -> None:
+    """As JSON with its interval, and as one line for each pack; provisional ones are named."""
+    assert scanside("status", "--json").rows[0]["agreement"] == {"studies_sent": 0, "packs": [], "scanners": []}
+    common = {"state": "decided", "completes_at": NOW, "calling_ae_title": "NORTH", "first_received_at": NOW}
+    common |= {"last_received_at": NOW, "decision": "escalate", "escalated": True, "pack": "chest"}
+    with writing(home.engine) as connection:
+        for uid, agreement in (("1", "agrees"), ("2", None)):
+            answer = "urgent" if agreement else None
+            row = {"study_instance_uid": uid, "agreement": agreement, "answer_decision": answer}
+            connection.execute(insert(studies).values(**common, pack_version="1.0.0", **row))
+    (tally,) = scanside("status", "--json").rows[0]["agreement"]["scanners"]
+    assert (tally["name"], tally["agreed"], tally["unanswered"], tally["high"]) == ("NORTH", 1, 1, 1.0)
+    assert "chest 1.0.0: full model agreed 1, disagreed 0, took no side 0, provisional 1" in scanside("status").out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from sqlalchemy import text
 
@@ -19,8 +21,8 @@ def read(rows: Rows) -> AgreementView:
 
 def sent(rows: Rows, uid: str, scanner: str, answer: str | None, agreement: str | None, version: str = "1.0.0") -> None:
     """A study that was sent to the cloud."""
-    pack = {"pack": "chest", "pack_version": version, "pack_digest": "a" * 64}
-    says = {"answer_decision": answer, "agreement": agreement}
+    pack: dict[str, Any] = {"pack": "chest", "pack_version": version, "pack_digest": "a" * 64}
+    says: dict[str, Any] = {"answer_decision": answer, "agreement": agreement}
     rows.study(uid, "escalate", escalated=True, calling_ae_title=scanner, **pack, **says)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -162,7 +163,7 @@ def test_the_picture_says_which_finding_is_coloured_or_that_nothing_was_read(row
 def test_agreement_is_shown_once_something_was_sent(rows: Rows) -> None:
     """Per pack and per scanner, with its interval; before that the panel would only be noise."""
     assert "Box and full model" not in page(rows).text
-    pack = {"pack": "chest", "pack_version": "1.2.0", "pack_digest": "a" * 64}
+    pack: dict[str, Any] = {"pack": "chest", "pack_version": "1.2.0", "pack_digest": "a" * 64}
     rows.study("1", "escalate", escalated=True, answer_decision="urgent", agreement="agrees", **pack)
     rows.study("2", "escalate", escalated=True, **pack)
     text = " ".join(page(rows).text.split())
