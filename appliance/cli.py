@@ -329,6 +329,8 @@ def models_activate(
         row = in_use_row(activate(pack, load_settings(config)))
     except PackRejected as rejected:
         raise _fail(f"{rejected}. Nothing has changed.") from None
+    except OSError as error:
+        raise _fail(f"{error.strerror}; repair the disk or free it, and see scanside models list") from None
     _emit(row) if as_json else _say(in_use_line(row))
 
 
@@ -345,6 +347,8 @@ def models_rollback(
         row = in_use_row(rollback(name, load_settings(config)))
     except PackRejected as rejected:
         raise _fail(f"{rejected}. Nothing has changed.") from None
+    except OSError as error:
+        raise _fail(f"{error.strerror}; repair the disk or free it, and see scanside models list") from None
     _emit(row) if as_json else _say(in_use_line(row))
 
 

@@ -73,6 +73,7 @@ def activate(reference: str, settings: Settings) -> TakenIntoUse:
 
     Raises:
         PackRejected: there is no such pack, or it must not be used here; the one in use stays.
+        OSError: the disk fails while the choice is written; the old or the new is in use, and whole.
     """
     root = installed_folder_of(settings)
     with _alone(root):
@@ -87,6 +88,7 @@ def rollback(name: str, settings: Settings) -> TakenIntoUse:
 
     Raises:
         PackRejected: none was in use before, or it must not be used any more; the one in use stays.
+        OSError: as with :func:`activate`.
     """
     root = installed_folder_of(settings)
     with _alone(root):
@@ -106,8 +108,7 @@ def export(reference: str, target: Path | None, settings: Settings) -> Path:
         PackRejected: there is no such pack, or the file exists or cannot be written.
     """
     registry = registry_of(settings)
-    in_use = {pack.manifest.name: pack for pack in [*registry.packs("box"), *registry.packs("cloud")]}
-    pack = in_use.get(reference) or choose(reference, registry, installed_folder_of(settings))
+    pack = registry.in_use.get(reference) or choose(reference, registry, installed_folder_of(settings))
     path = target or Path()
     path = path / archive_name(pack) if path.is_dir() else path
     try:
@@ -129,8 +130,7 @@ def verified_in(folder: Path, archive: Path) -> ModelPack:
 
 def _take_into_use(pack: ModelPack, registry: Registry, after: Activations, settings: Settings) -> TakenIntoUse:
     own = pack.manifest
-    in_use = {one.manifest.name: one for one in [*registry.packs("box"), *registry.packs("cloud")]}
-    before = in_use.get(own.name)
+    before = registry.in_use.get(own.name)
     if before is not None and before.manifest.role != own.role:
         why = f"it is for the {own.role}, and the one of this name in use is for the {before.manifest.role}"
         raise PackRejected(f"{own.name} {own.version}", why, "Make it again under a name of its own")
@@ -139,16 +139,8 @@ def _take_into_use(pack: ModelPack, registry: Registry, after: Activations, sett
     except BackendUnavailable as unavailable:
         repair = "Install one that was made for this machine; scanside models selftest shows its devices"
         raise PackRejected(f"{own.name} {own.version}", str(unavailable), repair) from None
-    _write(after, settings)
+    write_durably(installed_folder_of(settings) / ACTIVE, after.model_dump_json(indent=1).encode())
     return TakenIntoUse(pack, opened, before)
-
-
-def _write(activations: Activations, settings: Settings) -> None:
-    path = installed_folder_of(settings) / ACTIVE
-    try:
-        write_durably(path, activations.model_dump_json(indent=1).encode())
-    except OSError as error:
-        raise PackRejected(ACTIVE, f"it cannot be written ({error.strerror})", "Repair the disk or free it") from None
 
 
 def _known(root: Path) -> Activations:

@@ -46,13 +46,12 @@ def find_pack(reference: str, settings: Settings) -> ModelPack:
         except PackRejected as rejected:
             raise ConfigurationInvalid(reference, (str(rejected),)) from None
     registry = registry_of(settings)
-    in_use = {pack.manifest.name: pack for pack in [*registry.packs("box"), *registry.packs("cloud")]}
-    if reference in in_use:
-        return in_use[reference]
+    if reference in registry.in_use:
+        return registry.in_use[reference]
     try:
         return choose(reference, registry, installed_folder_of(settings))
     except PackRejected:
-        known = ", ".join(in_use) or "none"
+        known = ", ".join(sorted(registry.in_use)) or "none"
         raise ConfigurationInvalid("command line", (f"there is no pack {reference!r}; there are {known}",)) from None
 
 

@@ -21,7 +21,7 @@ class Registry:
     Earlier folders win over later ones for the same name; a folder that does not exist holds no packs. ``installed``
     is the folder of installed packs with what was activated among them. An activated pack that is damaged is refused
     and the one before it takes its place, in the end that under ``folders``. ``rejected`` lists everything that was
-    refused, for a person to see.
+    refused, for a person to see. ``in_use`` and ``defaults`` are by name.
     """
 
     def __init__(self, folders: Sequence[Path], installed: Path | None = None) -> None:
@@ -30,7 +30,7 @@ class Registry:
         for folder in folders:
             for manifest in sorted(folder.glob(f"*/{MANIFEST}")):
                 self._add(manifest.parent)
-        self._in_use = dict(self.defaults)
+        self.in_use = dict(self.defaults)
         self._next: dict[str, Iterator[ModelPack]] = {}
         if installed is not None:
             for name, activation in self._activations(installed).packs.items():
@@ -39,7 +39,7 @@ class Registry:
 
     def packs(self, role: Role) -> list[ModelPack]:
         """The packs in use for the box or for the cloud, by name."""
-        return [pack for _, pack in sorted(self._in_use.items()) if pack.manifest.role == role]
+        return [pack for _, pack in sorted(self.in_use.items()) if pack.manifest.role == role]
 
     def instead_of(self, pack: ModelPack) -> ModelPack | None:
         """What reads from now on because ``pack`` cannot be used here; None when there is nothing before it."""
@@ -48,9 +48,9 @@ class Registry:
     def _step(self, name: str) -> ModelPack | None:
         following = next(self._next.get(name, iter(())), None)
         if following is None:
-            self._in_use.pop(name, None)
+            self.in_use.pop(name, None)
         else:
-            self._in_use[name] = following
+            self.in_use[name] = following
         return following
 
     def _in_order(self, installed: Path, name: str, activation: Activation) -> Iterator[ModelPack]:

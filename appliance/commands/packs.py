@@ -98,7 +98,9 @@ def in_use_line(row: dict[str, Any]) -> str:
     """The same for a person."""
     before = row["before"]
     was = f"before it {before['version']} ({before['digest'][:12]})" if before else "none before it"
-    return f"{row['name']} {row['version']} ({row['digest'][:12]}) reads from now on, on {row['device']}; {was}"
+    passed_over = "".join(f"\n  passed over {why}" for why in row["fell_back"])
+    words = f"{row['name']} {row['version']} ({row['digest'][:12]}) reads from now on, on {row['device']}; {was}"
+    return words + passed_over
 
 
 def selftest(settings: Settings) -> Iterator[dict[str, Any]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.commands.packs import in_use_line
 from models.registry import SHIPPED
 from tests.pack_archives import altered_byte, archive, truncated
 from tests.tiny_pack import change_manifest, write_tiny_pack
@@ -111,6 +112,24 @@ def test_what_is_refused_ends_with_status_1(scanside: Scanside, tmp_path: Path) 
     assert [row["version"] for row in scanside("models", "list", "--json").rows if row["state"] == "active"] == [
         "1.0.0"
     ]
+
+
+def test_a_choice_that_cannot_be_written(scanside: Scanside, tmp_path: Path) -> None:
+    """The operating system's reason, and where to see what is in use: the pack before."""
+    scanside("models", "install", archive(tmp_path / "two.scanpack", "2.0.0"))
+    (tmp_path / "box" / "packs" / "active.json").mkdir()
+    ended = scanside("models", "activate", "tiny")
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.err.endswith("repair the disk or free it, and see scanside models list\n")
+    rows = scanside("models", "list", "--json").rows
+    assert [(row["version"], row["state"]) for row in rows[:2]] == [("1.0.0", "active"), ("2.0.0", "installed")]
+
+
+def test_devices_that_were_passed_over_are_told() -> None:
+    """A person sees at once why the pack runs slower than hoped."""
+    row = {"name": "tiny", "version": "2.0.0", "digest": "a" * 64, "device": "onnxruntime:CPU", "before": None}
+    line = in_use_line(row | {"fell_back": ["openvino:GPU: differs from the golden set by 0.3"]})
+    assert line.splitlines()[1] == "  passed over openvino:GPU: differs from the golden set by 0.3"
 
 
 def test_a_damaged_active_pack_is_listed_once(scanside: Scanside, tmp_path: Path) -> None:
