@@ -80,7 +80,7 @@ def test_a_stranger_is_rejected(tmp_path: Path) -> None:
 )
 def test_a_wrong_manifest_says_where(tmp_path: Path, change: dict[str, Any], where: str) -> None:
     """The rejection names the field."""
-    write_tiny_pack(tmp_path, **change)
+    change_manifest(write_tiny_pack(tmp_path), **change)
     with pytest.raises(PackRejected, match=where):
         load_pack(tmp_path)
 
