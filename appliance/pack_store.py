@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from appliance.home import DEVICES_CACHE
 from appliance.packs import choose, installed_folder_of, registry_of
@@ -113,11 +114,21 @@ def export(reference: str, target: Path | None, settings: Settings) -> Path:
     path = path / archive_name(pack) if path.is_dir() else path
     try:
         with open_new(path) as stream:
-            write_archive(pack, stream)
+            _write_all(pack, path, stream)
         path.chmod(0o644)
     except OSError as error:
         raise PackRejected(pack.manifest.name, f"{path} cannot be written ({error.strerror})", "Name another") from None
     return path
+
+
+def _write_all(pack: ModelPack, path: Path, stream: BinaryIO) -> None:
+    """Write the archive, or leave nothing behind that could be taken for one."""
+    try:
+        write_archive(pack, stream)
+        stream.flush()
+    except BaseException:
+        path.unlink()
+        raise
 
 
 def verified_in(folder: Path, archive: Path) -> ModelPack:

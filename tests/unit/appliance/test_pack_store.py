@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -223,4 +224,30 @@ def test_export_and_install_elsewhere(settings: Settings, tmp_path: Path) -> Non
     assert install(path, other).pack.digest == registry_of(settings).packs("box")[0].digest
     with pytest.raises(PackRejected, match="cannot be written"):
         export("tiny", path, settings)
+    assert install(path, settings).new  # the very pack that is shipped may be installed, too
     assert export("tiny@1.0.0", tmp_path / "own name", settings).read_bytes() == path.read_bytes()
+
+
+def test_an_export_that_fails_leaves_nothing(settings: Settings, tmp_path: Path) -> None:
+    """The disk fills up while the archive is written: no half of one is left to be carried to another box."""
+    path, limits = tmp_path / "out.scanpack", resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(PackRejected, match=r"cannot be written \(File too large\)"):
+            export("tiny", path, settings)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not path.exists()
+
+
+def test_an_installation_that_fails_leaves_nothing(settings: Settings, tmp_path: Path) -> None:
+    """The same on the way in."""
+    archived, limits = archive(tmp_path / "two.scanpack", "2.0.0"), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(PackRejected, match=r"it cannot be kept \(File too large\)\. Repair the disk or free it"):
+            install(archived, settings)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [one.name for one in installed_folder_of(settings).iterdir()] == [".lock"]
+    assert install(archived, settings).new

@@ -360,10 +360,15 @@ def test_a_damaged_active_pack_falls_back_with_its_reason(reading_box: ReadingBo
         pack = install(archive(tmp_path / f"{version}.scanpack", version), box.settings).pack
         activate("tiny", box.settings)
     pack.network.write_bytes(b"?")
-    assert read_with(box, box.worker(), "1") == ("2.0.0", "urgent")
+    worker = box.worker()
+    assert read_with(box, worker, "1") == ("2.0.0", "urgent")
     refused = [row for row in box.rows(devices) if row.device == "none"]
     assert [row.pack for row in refused] == [f"tiny/{pack.folder.name}"]
     assert "Install it again or activate another" in refused[0].detail
+    install(tmp_path / "3.0.0.scanpack", box.settings)
+    activate("tiny", box.settings)
+    assert read_with(box, worker, "2") == ("3.0.0", "urgent")
+    assert {row.pack for row in box.rows(devices)} == {"tiny 3.0.0"}
 
 
 def test_an_active_pack_that_computes_wrongly_here_falls_back(reading_box: ReadingBox, tmp_path: Path) -> None:
