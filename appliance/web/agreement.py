@@ -17,6 +17,7 @@ from appliance.schema import Agreement, studies
 
 #: The standard normal quantile of a two-sided interval of 95 %.
 _Z = 1.959964
+MOST_TALLIES = 20
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,10 @@ class Tally:
 
 @dataclass(frozen=True)
 class AgreementView:
-    """The same studies counted twice, most of them first; ``studies_sent`` is how many there are."""
+    """The same studies counted twice; ``studies_sent`` is how many there are.
+
+    At most ``MOST_TALLIES`` of each kind are kept, those with most studies first: senders choose their AE titles.
+    """
 
     studies_sent: int
     packs: tuple[Tally, ...]
@@ -93,7 +97,7 @@ def _tallies(named: Iterable[tuple[str, _Group]]) -> tuple[Tally, ...]:
         of_name = counts.setdefault(name, {})
         of_name[group.standing] = of_name.get(group.standing, 0) + group.number
     most_first = sorted(counts, key=lambda name: (-sum(counts[name].values()), name))
-    return tuple(_tally(name, counts[name]) for name in most_first)
+    return tuple(_tally(name, counts[name]) for name in most_first[:MOST_TALLIES])
 
 
 def _tally(name: str, standings: dict[str, int]) -> Tally:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from appliance.schema import Agreement
-from appliance.web.agreement import AgreementView, Tally, agreement_view, count_sent, wilson
+from appliance.web.agreement import MOST_TALLIES, AgreementView, Tally, agreement_view, count_sent, wilson
 from store_forward.database import reading
 from tests.unit.appliance.web.rows import Rows
 
@@ -50,6 +50,17 @@ def test_every_study_counts_once_for_its_pack_and_once_for_its_scanner(rows: Row
         Tally("chest 1.1.0", 0, 0, 0, 1, None, None),
     )
     assert found.scanners == (Tally("NORTH", 2, 1, 0, 0, low, high), Tally("SOUTH", 0, 0, 1, 2, None, None))
+
+
+def test_the_list_of_scanners_is_bounded(rows: Rows) -> None:
+    """A sender that takes a new AE title for each study does not fill the page; the number stays true."""
+    for number in range(MOST_TALLIES + 3):
+        sent(rows, str(number), f"AE{number}", None, None)
+    sent(rows, "last", f"AE{MOST_TALLIES + 2}", None, None)
+    found = read(rows)
+    assert found.studies_sent == MOST_TALLIES + 4
+    assert len(found.scanners) == MOST_TALLIES
+    assert (found.scanners[0].name, found.scanners[0].unanswered) == (f"AE{MOST_TALLIES + 2}", 2)
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ def test_agreement_is_shown_once_something_was_sent(rows: Rows) -> None:
     rows.study("2", "escalate", escalated=True, **pack)
     text = " ".join(page(rows).text.split())
     assert "Of 2 studies sent to the cloud" in text
-    assert "agreed over 99 %, 95 % interval 21 % to over 99 %" in text
+    assert "Agreed over 99 %, 95 % interval 21 % to over 99 %" in text
     assert "chest 1.2.0" in text
 
 
