@@ -111,7 +111,8 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure a pack on labelled images."""
-    from appliance.commands.evaluate import as_table, as_text, check_plots, evaluate_pack, measure_robustness
+    from appliance.commands.evaluate import as_text, check_plots, evaluate_pack, measure_robustness
+    from models.robustness import as_table
 
     settings = load_settings(config)
     if robustness:

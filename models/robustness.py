@@ -98,3 +98,29 @@ def _row(
         "changed": sum(differ) / len(differ) if differ else None,
         "shift": max(shifts) if shifts else None,
     }
+
+
+def as_table(rows: Sequence[dict[str, Any]]) -> str:
+    """The rows of the robustness report as a Markdown table."""
+    head = ("change", "AUC", "coverage", "abnormal among routine", "decided otherwise", "refused")
+    lines = [f"| {' | '.join(head)} |", "|---|" + "--:|" * 4 + "---|"]
+    for row in rows:
+        missed = f"{row['missed_among_routine']} of {row['routine']}"
+        cells = [_expected(row), in_words(row["auc"]), _percent(row["coverage"]), missed, _percent(row["changed"])]
+        lines.append(f"| {' | '.join([*cells, in_words(row['refused'])])} |")
+    return "\n".join(lines)
+
+
+def _expected(row: dict[str, Any]) -> str:
+    return f"{row['change']} (expected: {row['expected']})" if row["expected"] else str(row["change"])
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
+
+
+def in_words(value: Any) -> str:
+    """A figure, or counts by name, for a person."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {in_words(one)}" for name, one in value.items()) or "none"
+    return "–" if value is None else str(value)

@@ -22,7 +22,7 @@ from models.manifest import Manifest
 from models.opening import open_runner
 from models.picture_changes import Picture
 from models.pixels import PixelLimits
-from models.robustness import robustness
+from models.robustness import in_words, robustness
 from models.runner import PackRunner
 
 Draw = Callable[[Manifest, Sample, Evaluation, Path], list[Path]]
@@ -92,35 +92,10 @@ def as_text(figures: dict[str, Any]) -> str:
         if name in ("intervals", "plots"):
             continue
         interval = "  ({} to {})".format(*intervals[name]) if name in intervals else ""
-        lines.append(f"{name:<22} {_words(value)}{interval}")
+        lines.append(f"{name:<22} {in_words(value)}{interval}")
     not_read = figures["n"] - figures["read"]
     lines.append(f"{not_read} of {figures['n']} images were not read; the figures that need a score leave them out")
     return "\n".join([*lines, *figures.get("plots", [])])
-
-
-def as_table(rows: Sequence[dict[str, Any]]) -> str:
-    """The rows of the robustness report as a Markdown table."""
-    head = ("change", "AUC", "coverage", "abnormal among routine", "decided otherwise", "refused")
-    lines = [f"| {' | '.join(head)} |", "|---|" + "--:|" * 4 + "---|"]
-    for row in rows:
-        missed = f"{row['missed_among_routine']} of {row['routine']}"
-        cells = [_expected(row), _words(row["auc"]), _percent(row["coverage"]), missed, _percent(row["changed"])]
-        lines.append(f"| {' | '.join([*cells, _words(row['refused'])])} |")
-    return "\n".join(lines)
-
-
-def _expected(row: dict[str, Any]) -> str:
-    return f"{row['change']} (expected: {row['expected']})" if row["expected"] else str(row["change"])
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1%}"
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_words(one)}" for name, one in value.items()) or "none"
-    return "–" if value is None else str(value)
 
 
 def _rounded(value: Any) -> Any:

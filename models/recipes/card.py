@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from models.recipes.task import Task
+from models.robustness import as_table
 
 _ROWS = {
     "n": "images",
@@ -22,6 +23,17 @@ _ROWS = {
     "urgent": "called urgent",
     "false_among_urgent": "not abnormal among them",
 }
+_PARTS = (
+    "60 % of the groups (patients, or images that look alike) trained the networks, 25 % calibrated them, 15 % tested "
+    "them.\nEpoch, architecture, temperature, lines and gate were chosen on the first two parts."
+)
+_PARTS_GIVEN = (
+    "The network came trained. Of the groups of images given beside it (patients, or images that look alike) 60 % set\n"
+    "the ranges of its 8-bit numbers, the order in which lines were tested and what the gate knows, 25 % calibrated "
+    "it,\n15 % tested it. The figures hold only if none of these images trained it."
+)
+_LABELS = "The labels are image-level and come from one collection; other scanners were not tried."
+_LABELS_GIVEN = "The figures are of the images that were given; other scanners were not tried."
 
 
 def _cell(figures: dict[str, Any], key: str) -> str:
@@ -125,7 +137,11 @@ def card_text(manifest: dict[str, Any], task: Task) -> str:
         if compared
         else ""
     )
-    limits = "\n".join(f"- {limit}" for limit in words.limits)
+    rows = figures.get("robustness")
+    withstands = (
+        f"\n## What it withstands\nOn {rows[0]['n']} images of the test part.\n\n{as_table(rows)}\n" if rows else ""
+    )
+    limits = "".join(f"- {limit}\n" for limit in words.limits)
     return f"""# {manifest["name"]} {manifest["version"]}
 
 **{words.intended_use}** It has no clearance of any kind.
@@ -135,10 +151,9 @@ def card_text(manifest: dict[str, Any], task: Task) -> str:
 the gate, which looks at the picture.
 
 ## Population and data
-{words.population} {words.data}
+{f"{words.population} {words.data}".strip() or "Not described."}
 
-60 % of the groups (patients, or images that look alike) trained the networks, 25 % calibrated them, 15 % tested them.
-Epoch, architecture, temperature, lines and gate were chosen on the first two parts. Precision of this pack:
+{_PARTS if task.full else _PARTS_GIVEN} Precision of this pack:
 {manifest["precision"].upper()}{"" if manifest["role"] == "box" else " arithmetic, weights stored in half precision"}.
 
 ## Figures
@@ -151,11 +166,11 @@ The AUCs are over the images the gate let through; the rest count as not settled
 
 ## Gate
 {_gate(figures["gate"])}
+{withstands}
 {chosen}
 ## Known failures and limits
-{limits}
-- The labels are image-level and come from one collection; other scanners were not tried.
-- The heat map is the sum the score is made of, at the resolution of the last layer; it shows where, not why.
+{limits}- {_LABELS if task.full else _LABELS_GIVEN}
+- {words.heat_map}
 
 ## How it was made
 {_made(task)}

@@ -16,6 +16,7 @@ from models.recipes.task import Task, Words
 from models.scope import Scope
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+Label = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class _Strict(BaseModel):
@@ -32,6 +33,12 @@ class InputDescription(_Strict):
     low_percentile: float = Field(default=0.0, ge=0.0, lt=50.0)
     high_percentile: float = Field(default=100.0, gt=50.0, le=100.0)
 
+    @model_validator(mode="after")
+    def _one_or_three(self) -> InputDescription:
+        if {len(self.mean), len(self.std)} - {1, 3}:
+            raise ValueError("mean and std need one number for all channels, or three")
+        return self
+
 
 class Description(_Strict):
     """``classes`` are the labels, the normal one first; ``scores`` their order at the network's output.
@@ -41,8 +48,8 @@ class Description(_Strict):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")
     version: str = Field(pattern=r"^\d+\.\d+\.\d+([-+.][0-9A-Za-z.-]+)?$")
-    classes: tuple[str, ...] = Field(min_length=2)
-    scores: tuple[str, ...] = ()
+    classes: tuple[Label, ...] = Field(min_length=2)
+    scores: tuple[Label, ...] = ()
     activation: Activation = "softmax"
     acts_on: tuple[str, ...] = ()
     group: str | None = None
@@ -59,8 +66,12 @@ class Description(_Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Description:
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("classes must all have different names")
         if self.activation == "sigmoid" and len(self.classes) != 2:
             raise ValueError("sigmoid is for two classes and one score; use softmax for more")
+        if self.activation == "sigmoid" and self.scores:
+            raise ValueError("sigmoid has one score, so leave scores out")
         if self.scores and sorted(self.scores) != sorted(self.classes):
             raise ValueError("scores must name every class once, in the order of the network's output")
         if not set(self.acts_on) <= set(self.classes[1:]):

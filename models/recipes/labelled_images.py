@@ -10,7 +10,7 @@ import csv
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from models.errors import CannotTriage
+from models.pictures import is_picture
+from models.pixels import grey_image, open_dicom
 from models.preprocessing import resize_square
 from models.recipes.task import Task
 
@@ -60,13 +63,19 @@ def part_of(group: str) -> Part:
 
 
 def load_images(images: Path, labels: Path, task: Task) -> LabelledImages:
-    """Read the images of a CSV with the columns ``file,label`` and what else it has.
+    """Read the images, DICOM, PNG or JPEG, of a CSV with the columns ``file,label`` and what else it has.
 
     Raises:
-        ValueError: a listed file cannot be read as an image, or a label is none of the task's classes.
+        ValueError: the CSV lacks a column or a line, a label is none of the task's classes, or a listed file cannot be
+            read as an image.
     """
-    with labels.open(newline="", encoding="utf-8") as lines:
+    with labels.open(newline="", encoding="utf-8-sig") as lines:
         rows = tuple(csv.DictReader(lines))
+    wanted = {"file", "label"} | ({task.group} if task.group else set())
+    if missing := wanted - set(rows[0] if rows else ()):
+        raise ValueError(f"{labels.name} needs the columns {', '.join(sorted(wanted))}; {sorted(missing)} missing")
+    if lines_without := [number for number, row in enumerate(rows, 2) if not all(row[name] for name in wanted)]:
+        raise ValueError(f"line {lines_without[0]} of {labels.name} does not fill every column that is needed")
     if unknown := {row["label"] for row in rows} - set(task.classes):
         raise ValueError(f"the labels {sorted(unknown)} are none of {list(task.classes)}")
     pixels = read_squares([images / row["file"] for row in rows], task.spec.size_px)
@@ -77,11 +86,25 @@ def read_squares(files: list[Path], size_px: int) -> NDArray[np.uint8]:
     """``(n, size, size)`` 8-bit centre squares. Raises ValueError for a file that is no image."""
     squares = []
     for file in track(files, description="reading images", console=Console(stderr=True)):
-        image = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
-        if image is None:
-            raise ValueError(f"{file.name} is listed but cannot be read as an image")
-        squares.append(np.clip(resize_square(image, size_px), 0, 255).astype(np.uint8))
+        squares.append(np.clip(resize_square(_grey(file), size_px), 0, 255).astype(np.uint8))
     return np.stack(squares)
+
+
+def _grey(file: Path) -> NDArray[Any]:
+    """``(rows, columns)`` in 0..255: an 8-bit picture as it is, all else from its darkest to its brightest value."""
+    try:
+        if is_picture(file):
+            image = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
+        else:
+            image = grey_image(open_dicom(file))
+    except (OSError, CannotTriage) as error:
+        raise ValueError(f"{file.name} is listed but cannot be read as an image ({error})") from None
+    if image is None:
+        raise ValueError(f"{file.name} is listed but cannot be read as an image")
+    if image.dtype == np.uint8:
+        return image
+    low, high = float(image.min()), float(image.max())
+    return (image.astype(np.float32) - low) * (255.0 / max(high - low, 1e-6))
 
 
 def split(whole: LabelledImages, task: Task) -> dict[Part, LabelledImages]:

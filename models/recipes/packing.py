@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.progress import track
 
 from hardware.openvino_session import open_openvino
 from models.answers import answer, truth_of
@@ -33,12 +34,17 @@ from models.recipes.pack_folder import GATE, write_pack
 from models.recipes.scoring import Scored, console, score
 from models.recipes.task import Task
 from models.recipes.thresholds import Bound
+from models.robustness import robustness
 from models.runner import PackRunner
 
-_GATE_IMAGES = 1000
-_ORDERING_IMAGES = 1000
-_HARD_IMAGES = 600
+#: How many pictures of a part are enough for one question; more only take longer.
+_GATE_IMAGES = 700
+_SPOILED_IMAGES = 150
+_FOREIGN_IMAGES = 1500
+_ORDERING_IMAGES = 800
+_HARD_IMAGES = 450
 _QUANTISING_IMAGES = 300
+_ROBUSTNESS_IMAGES = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +98,8 @@ def build_pack(
     }
     if fp32 is not None:
         figures["test"]["fp32_auc"] = round(_twin_auc(fp32, calibration, parts["test"]), 4)
+    if role == "box":
+        figures["robustness"] = _robustness(folder, material)
     manifest["figures"] = figures | {"gate": gate_figures} | further
     write_pack(folder, manifest, golden, card_text(manifest, task))
     console.print(figures["test"], gate_figures)
@@ -105,6 +113,11 @@ def evaluated(folder: Path, part: LabelledImages, task: Task) -> Evaluation:
     answers = [answer(runner, pixels.astype(np.float32)) for pixels in part.pixels]
     groups = [row[task.group] for row in part.rows] if task.group else None
     return evaluate(pack.manifest, truths, answers, groups=groups, rng=np.random.default_rng(0))
+
+
+def _some(pixels: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+    """Every so many of ``(n, s, s)``, at least ``count`` of them if there are that many."""
+    return pixels[:: max(1, len(pixels) // count)]
 
 
 def _ordering(network: Path, material: Material) -> Known:
@@ -124,30 +137,46 @@ def _hard(network: Path, material: Material) -> dict[str, Known]:
 
 
 def _write_gate(folder: Path, network: Path, material: Material) -> dict[str, Any]:
-    spec, parts = material.task.spec, material.parts
+    """Fit on the train part, set its lines on the calibration part, count on the test part what it refuses."""
+    spec, parts, foreign = material.task.spec, material.parts, material.foreign
 
     def seen(pixels: NDArray[np.uint8], what: str) -> NDArray[np.float32]:
-        return score(network, pixels, spec, what).features
+        return score(network, pixels, spec, f"gate: {what}").features
 
-    train = parts["train"].every(max(1, len(parts["train"]) // _GATE_IMAGES)).pixels
-    intended = [seen(train, "gate: as they are"), seen(changed(train, MILD, 1), "gate: mildly changed")]
-    spoiled = [seen(changed(train, {name: spoil}, 2)[i::3], f"gate: {name}") for i, (name, spoil) in _thirds()]
-    others = np.concatenate([*spoiled, seen(material.foreign["train"], "gate: other kinds")])
-    held = parts["calibration"].pixels
-    mild = np.concatenate([seen(held, "gate: calibration"), seen(changed(held, MILD, 4), "gate: calibration, mild")])
-    gate = fit_gate(Pictures(np.concatenate(intended), others), mild)
+    train = _some(parts["train"].pixels, _GATE_IMAGES)
+    intended = np.concatenate([seen(train, "as they are"), seen(changed(train, MILD, 1), "mildly changed")])
+    others = [
+        seen(changed(_some(train, 2 * _SPOILED_IMAGES), {name: spoil}, 2), name) for name, spoil in SPOILED.items()
+    ]
+    if len(foreign["train"]):
+        others.append(seen(_some(foreign["train"], _FOREIGN_IMAGES), "other kinds"))
+    held = _some(parts["calibration"].pixels, _GATE_IMAGES)
+    has_to_pass = np.concatenate([seen(held, "calibration"), seen(changed(held, MILD, 4), "calibration, mild")])
+    gate = fit_gate(Pictures(intended, np.concatenate(others)), has_to_pass)
     gate.save(folder / GATE)
     tested = parts["test"].pixels
-    figures: dict[str, Any] = {"accepted_test": 1 - refused_share(gate, seen(tested, "gate: test part"))}
+    figures: dict[str, Any] = {"accepted_test": 1 - refused_share(gate, seen(tested, "test part"))}
     for name, spoil in SPOILED.items():
-        figures[f"refused {name}"] = refused_share(gate, seen(changed(tested, {name: spoil}, 5), f"gate: {name}"))
-    if len(material.foreign["test"]):
-        figures["refused other kinds"] = refused_share(gate, seen(material.foreign["test"], "gate: other kinds"))
+        spoiled = changed(_some(tested, _SPOILED_IMAGES), {name: spoil}, 5)
+        figures[f"refused {name}"] = refused_share(gate, seen(spoiled, name))
+    if len(foreign["test"]):
+        figures["refused other kinds"] = refused_share(gate, seen(foreign["test"], "other kinds"))
     return {name: round(share, 4) for name, share in figures.items()}
 
 
-def _thirds() -> list[tuple[int, tuple[str, Any]]]:
-    return [(index % 3, item) for index, item in enumerate(SPOILED.items())]
+def _robustness(folder: Path, material: Material) -> list[dict[str, Any]]:
+    """The robustness report of the pack in ``folder`` on part of the test part, enlarged as the scope asks."""
+    task, whole = material.task, material.parts["test"]
+    some = whole.every(max(1, len(whole) // _ROBUSTNESS_IMAGES))
+    pack = load_pack(folder)
+    runner = PackRunner(pack, open_openvino(pack.network))
+    labelled = [(pixels, task.classes[label]) for pixels, label in zip(some.pixels, some.labels, strict=True)]
+    rows = robustness(runner, labelled, track=lambda steps, what: track(steps, description=what, console=console))
+    return [{name: _rounded(value) for name, value in row.items()} for row in rows]
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def _twin_auc(fp32: Path, calibration: Calibration, part: LabelledImages) -> float:

@@ -35,6 +35,9 @@ class Words:
     licence: str
     limits: tuple[str, ...]
     minutes: int = 0
+    heat_map: str = (
+        "The heat map is the sum the score is made of, at the resolution of the last layer; it shows where, not why."
+    )
 
 
 @dataclass(frozen=True)

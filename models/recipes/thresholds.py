@@ -38,8 +38,13 @@ def platt(logits: Numbers, abnormal: Truth) -> tuple[float, float]:
     """``(temperature, bias)`` so that ``sigmoid(logit / temperature + bias)`` is a probability at even odds.
 
     Both classes weigh the same, because the share of abnormal images in a collection is not that of a clinic.
+
+    Raises:
+        ValueError: the logit does not rise with the abnormal ones, so no temperature above 0 fits.
     """
     fitted = LogisticRegression(C=1e6, class_weight="balanced").fit(logits[:, None], abnormal)
+    if fitted.coef_[0, 0] <= 0.0:
+        raise ValueError("the score is not higher for abnormal images: turned round, or trained on something else")
     return float(1.0 / fitted.coef_[0, 0]), float(fitted.intercept_[0])
 
 
