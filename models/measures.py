@@ -68,7 +68,8 @@ def wilson(hits: int, of: int) -> tuple[float, float] | None:
     share_of_hits, square = hits / of, _Z * _Z
     centre = (share_of_hits + square / (2 * of)) / (1 + square / of)
     half = _Z / (1 + square / of) * math.sqrt(share_of_hits * (1 - share_of_hits) / of + square / (4 * of * of))
-    return max(centre - half, 0.0), min(centre + half, 1.0)
+    # The interval holds the share itself; without these, rounding can leave 0 or 1 just outside.
+    return max(min(centre - half, share_of_hits), 0.0), min(max(centre + half, share_of_hits), 1.0)
 
 
 def upper_limit(wrong: int, of: int, confidence: float = 0.95) -> float:

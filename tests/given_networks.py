@@ -1,4 +1,4 @@
-"""Small classifiers as somebody else would export them, in each way to end, and pictures one of them can read.
+"""Small classifiers as somebody else would export them, in each way to end, and pictures that they can read.
 
 The convolutions are random and fixed; :func:`trained_head` fits the last layer on pictures that :func:`drawn` draws.
 """
@@ -19,6 +19,9 @@ from sklearn.linear_model import LogisticRegression
 SIZE_PX = 64
 WIDTH = 40
 Array = NDArray[np.float32]
+#: What a drawn picture shows: nothing, a dense spot, or a hole.
+Kind = Literal["normal", "effusion", "other"]
+KINDS: tuple[Kind, ...] = ("normal", "effusion", "other")
 #: How a network gets from its last feature map to its scores.
 Ending = Literal["pool_gemm", "mean_matmul_add", "mean_reshape_gemm", "pool_transposed", "no_pooling"]
 ENDINGS: tuple[Ending, ...] = ("pool_gemm", "mean_matmul_add", "mean_reshape_gemm", "pool_transposed", "no_pooling")
@@ -124,29 +127,29 @@ def _ending(form: Form, weight: Array, bias: Array, last: str) -> tuple[list[onn
     return nodes, stored | {"weight": np.repeat(weight, 4, axis=1)}
 
 
-def drawn(ill: bool, seed: int, size_px: int = 96) -> NDArray[np.uint8]:
-    """A made-up body part ``(s, s)``, the right way up: a bright cone with ribs; a dense spot in it when ``ill``."""
+def drawn(kind: Kind, seed: int, size_px: int = 96) -> NDArray[np.uint8]:
+    """A made-up body part ``(s, s)``, the right way up: a cone with ribs on one side, and in it what ``kind`` says."""
     rng = np.random.default_rng(seed)
     canvas = np.full((size_px, size_px), 40.0 + rng.uniform(-8, 8), np.float32)
     middle, tip = size_px * (0.5 + rng.uniform(-0.03, 0.03)), size_px * rng.uniform(0.08, 0.14)
     foot, half = size_px * rng.uniform(0.9, 0.96), size_px * rng.uniform(0.3, 0.36)
     cone = np.array([[middle, tip], [middle + half, foot], [middle - half, foot]]).astype(np.int32)
-    cv2.fillConvexPoly(canvas, cone, 120.0 + rng.uniform(-10, 10))
+    cv2.fillConvexPoly(canvas, cone, 130.0 + rng.uniform(-10, 10))
     for height in np.arange(0.35, 0.9, 0.14):
         y = int(size_px * height)
-        cv2.line(canvas, (int(middle), y - size_px // 20), (int(middle + half * height), y), 150.0, 2)
-    if ill:
-        spot = (int(middle + rng.uniform(-0.12, 0.12) * size_px), int(size_px * rng.uniform(0.55, 0.75)))
-        cv2.circle(canvas, spot, int(size_px * rng.uniform(0.07, 0.11)), 235.0, -1)
+        cv2.line(canvas, (int(middle), y - size_px // 20), (int(middle + half * height), y), 155.0, 2)
+    if kind != "normal":
+        spot = (int(middle + rng.uniform(-0.1, 0.1) * size_px), int(size_px * rng.uniform(0.6, 0.75)))
+        shade = 235.0 if kind == "effusion" else 10.0
+        cv2.circle(canvas, spot, int(size_px * rng.uniform(0.08, 0.11)), shade, -1)
     soft = cv2.GaussianBlur(canvas, (0, 0), 1.0) + rng.normal(0, 3, canvas.shape)
     return np.clip(soft, 0, 255).astype(np.uint8)
 
 
-def trained_head(features: Array, ill: Sequence[bool]) -> tuple[Array, Array]:
-    """The last layer ``(2, f)`` and bias ``(2,)`` of a softmax over (well, ill), fitted on pooled features."""
+def trained_head(features: Array, labels: Sequence[str], order: Sequence[str]) -> tuple[Array, Array]:
+    """The last layer, weight ``(k, f)`` and bias ``(k,)`` of a softmax over ``order``, fitted on pooled features."""
     centre, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
-    fitted = LogisticRegression(C=1.0, max_iter=2000).fit((features - centre) / spread, list(ill))
-    weight = fitted.coef_[0] / spread
-    bias = float(fitted.intercept_[0] - weight @ centre)
-    half = np.stack([-weight, weight]).astype(np.float32) / 2
-    return half, np.array([-bias, bias], np.float32) / 2
+    fitted = LogisticRegression(C=1.0, max_iter=2000).fit((features - centre) / spread, list(labels))
+    rows = [list(fitted.classes_).index(name) for name in order]
+    weight = fitted.coef_[rows] / spread
+    return weight.astype(np.float32), (fitted.intercept_[rows] - weight @ centre).astype(np.float32)

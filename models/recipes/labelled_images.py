@@ -72,7 +72,9 @@ def load_images(images: Path, labels: Path, task: Task) -> LabelledImages:
     with labels.open(newline="", encoding="utf-8-sig") as lines:
         rows = tuple(csv.DictReader(lines))
     wanted = {"file", "label"} | ({task.group} if task.group else set())
-    if missing := wanted - set(rows[0] if rows else ()):
+    if not rows:
+        raise ValueError(f"{labels.name} has no line under its heads")
+    if missing := wanted - set(rows[0]):
         raise ValueError(f"{labels.name} needs the columns {', '.join(sorted(wanted))}; {sorted(missing)} missing")
     if lines_without := [number for number, row in enumerate(rows, 2) if not all(row[name] for name in wanted)]:
         raise ValueError(f"line {lines_without[0]} of {labels.name} does not fill every column that is needed")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from pathlib import Path
 
 import nncf
@@ -23,13 +25,14 @@ def quantise(fp32: Path, int8: Path, images: NDArray[np.float32]) -> None:
     model = onnx.load(fp32)
     name = model.graph.input[0].name
     dataset = nncf.Dataset([image[None] for image in images], lambda item: {name: item})
-    quantised = nncf.quantize(
-        model,
-        dataset,
-        preset=nncf.QuantizationPreset.MIXED,
-        subset_size=len(images),
-        fast_bias_correction=False,
-    )
+    with contextlib.redirect_stdout(sys.stderr):  # its progress bars; standard output is for results
+        quantised = nncf.quantize(
+            model,
+            dataset,
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(images),
+            fast_bias_correction=False,
+        )
     onnx.save(store_weights_as_integers(quantised), int8)
 
 

@@ -17,7 +17,7 @@ from models.errors import PackRejected
 from models.preprocessing import InputSpec, to_tensor
 from models.recipes.adoption import GivenInput, adopt
 from models.runner import sigmoid, softmax
-from tests.given_networks import ENDINGS, SIZE_PX, WIDTH, Ending, Form, classifier, drawn
+from tests.given_networks import ENDINGS, KINDS, SIZE_PX, WIDTH, Ending, Form, classifier, drawn
 
 GIVEN = GivenInput(SIZE_PX)
 SPEC = InputSpec(size_px=SIZE_PX, low_pass_sigma_px=0.0, low_percentile=0.0, high_percentile=100.0)
@@ -43,8 +43,8 @@ def test_the_scores_stay_the_same(tmp_path: Path, ending: Ending, activation: st
     network = _saved(classifier(Form(ending, activation), scores=3), tmp_path)
     looks = adopt(network, GIVEN, (2, 0, 1), tmp_path / "adopted.onnx")
     adopted = open_onnxruntime(tmp_path / "adopted.onnx")
-    for ill in (True, False):
-        tensor = to_tensor(drawn(ill, seed=3), SPEC)
+    for kind in KINDS:
+        tensor = to_tensor(drawn(kind, seed=3), SPEC)
         outputs = adopted.run(tensor)
         own = _given_scores(network, tensor, GIVEN, 1)[[2, 0, 1]]
         logits = outputs["logits"][0].astype(np.float64)
@@ -61,7 +61,7 @@ def test_one_score(tmp_path: Path, activation: str | None) -> None:
     """A single score is a logit, with Sigmoid behind it or without."""
     network = _saved(classifier(Form(activation=activation), scores=1), tmp_path)
     adopt(network, GIVEN, (0,), tmp_path / "adopted.onnx")
-    tensor = to_tensor(drawn(True, seed=1), SPEC)
+    tensor = to_tensor(drawn("effusion", seed=1), SPEC)
     logit = open_onnxruntime(tmp_path / "adopted.onnx").run(tensor)["logits"][0].astype(np.float64)
     own = _given_scores(network, tensor, GIVEN, 1)
     np.testing.assert_allclose(logit if activation is None else sigmoid(logit), own, atol=1e-4)
@@ -73,7 +73,7 @@ def test_three_channels_with_their_mean_and_std(tmp_path: Path, size_px: int) ->
     given = GivenInput(size_px, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     network = _saved(classifier(Form(channels=3, size_px=size_px, names=("input", "output"))), tmp_path)
     adopt(network, given, (0, 1), tmp_path / "adopted.onnx")
-    tensor = to_tensor(drawn(True, seed=1), SPEC.model_copy(update={"size_px": size_px}))
+    tensor = to_tensor(drawn("effusion", seed=1), SPEC.model_copy(update={"size_px": size_px}))
     logits = open_onnxruntime(tmp_path / "adopted.onnx").run(tensor)["logits"][0]
     np.testing.assert_allclose(logits, _given_scores(network, tensor, given, 3), atol=1e-4)
 
@@ -209,7 +209,7 @@ def test_what_is_done_after_pooling_costs_the_map_alone(tmp_path: Path) -> None:
     """Anything but a reshape between pooling and the last layer: same scores, flat map."""
     network = _saved(_averages_of_averages(), tmp_path)
     assert not adopt(network, GIVEN, (0, 1), tmp_path / "adopted.onnx")
-    tensor = to_tensor(drawn(True, seed=1), SPEC)
+    tensor = to_tensor(drawn("effusion", seed=1), SPEC)
     logits = open_onnxruntime(tmp_path / "adopted.onnx").run(tensor)["logits"][0]
     np.testing.assert_allclose(logits, _given_scores(network, tensor, GIVEN, 1), atol=1e-4)
 
