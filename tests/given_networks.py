@@ -140,7 +140,7 @@ def drawn(kind: Kind, seed: int, size_px: int = 96) -> NDArray[np.uint8]:
         cv2.line(canvas, (int(middle), y - size_px // 20), (int(middle + half * height), y), 155.0, 2)
     if kind != "normal":
         spot = (int(middle + rng.uniform(-0.1, 0.1) * size_px), int(size_px * rng.uniform(0.6, 0.75)))
-        shade = 235.0 if kind == "effusion" else 10.0
+        shade = rng.uniform(168, 240) if kind == "effusion" else rng.uniform(10, 100)
         cv2.circle(canvas, spot, int(size_px * rng.uniform(0.08, 0.11)), shade, -1)
     soft = cv2.GaussianBlur(canvas, (0, 0), 1.0) + rng.normal(0, 3, canvas.shape)
     return np.clip(soft, 0, 255).astype(np.uint8)
