@@ -28,6 +28,9 @@ models_app = typer.Typer(no_args_is_help=True, help="The model packs of this ins
 app.add_typer(outbox_app, name="outbox")
 app.add_typer(models_app, name="models")
 
+#: What ``models new`` imports and a box does not have.
+_PACKS_EXTRA = frozenset({"mapie", "nncf", "scipy", "sklearn"})
+
 Config = Annotated[Path | None, typer.Option("--config", help="TOML file; without it, the defaults.")]
 Json = Annotated[bool, typer.Option("--json", help="Print data as JSON.")]
 
@@ -293,6 +296,37 @@ def models_selftest(config: Config = None, as_json: Json = False) -> None:
         _emit(row) if as_json else _say(selftest_line(row))
     if not good:
         raise typer.Exit(1)
+
+
+@models_app.command("new")
+def models_new(
+    description: Annotated[Path, typer.Argument(help="TOML file that says what the network is for.")],
+    network: Annotated[Path, typer.Option("--network", help="ONNX file of a trained classifier.")],
+    images: Annotated[Path, typer.Option("--images", help="Folder of labelled images that did not train it.")],
+    labels: Annotated[Path, typer.Option("--labels", help="CSV with the columns file,label.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder in which the pack and its archive are made.")],
+    foreign: Annotated[
+        list[Path] | None, typer.Option("--foreign", help="Folder of images of other kinds, to be refused; repeatable.")
+    ] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Make a calibrated INT8 pack from a network of your own and labelled images."""
+    from models.errors import PackRejected
+
+    load_settings(config)
+    try:
+        from appliance.commands.new_pack import new_pack
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").split(".")[0] not in _PACKS_EXTRA:
+            raise
+        repair = "install it with: pip install 'scanside[packs]'"
+        raise _fail(f"models new needs {missing.name}, which is not installed; {repair}") from None
+    try:
+        row, text = new_pack(description, network, (images, labels, foreign or []), out)
+    except PackRejected as rejected:
+        raise _fail(str(rejected)) from None
+    _emit(row) if as_json else _say(text)
 
 
 @models_app.command("install")
