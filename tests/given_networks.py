@@ -82,7 +82,8 @@ def _kernels(rng: np.random.Generator, count: int, depth: int, side: int) -> Arr
     drawn = rng.normal(0, 1, (count, depth, side, side))
     soft = np.stack([[cv2.GaussianBlur(one, (0, 0), 1.0) for one in kernel] for kernel in drawn])
     soft -= soft.mean(axis=(2, 3), keepdims=True)
-    return (soft / np.sqrt((soft**2).sum(axis=(1, 2, 3), keepdims=True))).astype(np.float32)
+    even: Array = (soft / np.sqrt((soft**2).sum(axis=(1, 2, 3), keepdims=True))).astype(np.float32)
+    return even
 
 
 def _ending(form: Form, weight: Array, bias: Array, last: str) -> tuple[list[onnx.NodeProto], dict[str, NDArray[Any]]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,7 +25,7 @@ Features = NDArray[np.float32]
 Spoil = Callable[[Image, np.random.Generator], Image]
 #: Share of intended pictures that each of the two lines may refuse, on the calibration part.
 REFUSED_SHARE = 0.005
-_AXES = 64
+_AXES = 48
 _MARGIN = 1.05
 _WORDS = ("NAME", "DATE", "kVp 70", "ID 000", "SERIES 1", "W 400 L 40", "ACQ", "mm", "TEST", "PHANTOM", "Report")
 
@@ -82,6 +83,7 @@ def _pattern(image: Image, rng: np.random.Generator) -> Image:
     size = image.shape[0]
     rows, columns = np.mgrid[0:size, 0:size].astype(np.float32) / size
     kind, coarse = int(rng.integers(4)), int(rng.integers(2, 24))
+    drawn: NDArray[Any]
     if kind == 0:
         drawn = rng.random((size, size)).astype(np.float32)
     elif kind == 1:
@@ -130,12 +132,12 @@ def fit_gate(train: Pictures, calibration: Features) -> Gate:
         centre=centre.astype(np.float32),
         spread=spread.astype(np.float32),
         weight=np.zeros_like(centre),
-        offset=np.float32(0).reshape(()),
+        offset=np.array(0, np.float32),
         axes=np.zeros((1, centre.size), np.float32),
         variance=np.ones(1, np.float32),
-        left_over=np.float32(1).reshape(()),
-        least=np.float32(-np.inf).reshape(()),
-        farthest=np.float32(np.inf).reshape(()),
+        left_over=np.array(1, np.float32),
+        least=np.array(-np.inf, np.float32),
+        farthest=np.array(np.inf, np.float32),
     )
     intended, others = free.standardised(train.intended), free.standardised(train.others)
     told = LogisticRegression(C=1e-3, max_iter=2000, class_weight="balanced")
@@ -144,19 +146,19 @@ def fit_gate(train: Pictures, calibration: Features) -> Gate:
     axes = PCA(n_components=max(1, min(_AXES, *(side // 2 for side in intended.shape))), random_state=0).fit(intended)
     along = intended @ axes.components_.T
     outside = (intended**2).sum(axis=1) - (along**2).sum(axis=1)
-    fitted = {
+    fitted: dict[str, NDArray[np.float32]] = {
         "centre": free.centre,
         "spread": free.spread,
         "weight": told.coef_[0].astype(np.float32),
-        "offset": np.float32(told.intercept_[0]).reshape(()),
+        "offset": np.array(told.intercept_[0], np.float32),
         "axes": axes.components_.astype(np.float16).astype(np.float32),
         "variance": (along**2).mean(axis=0).astype(np.float32),
-        "left_over": np.float32(outside.mean()).reshape(()),
+        "left_over": np.array(outside.mean(), np.float32),
     }
     open_gate = Gate(**fitted, least=free.least, farthest=free.farthest)
     least = np.quantile(open_gate.likeness(calibration), REFUSED_SHARE)
     farthest = np.quantile(open_gate.distance(calibration), 1 - REFUSED_SHARE) * _MARGIN
-    lines = {"least": np.float32(least).reshape(()), "farthest": np.float32(farthest).reshape(())}
+    lines = {"least": np.array(least, np.float32), "farthest": np.array(farthest, np.float32)}
     return Gate(**fitted, **lines)
 
 

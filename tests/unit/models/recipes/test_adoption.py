@@ -33,7 +33,8 @@ def _given_scores(network: Path, tensor: NDArray[np.float32], given: GivenInput,
     mean, std = (np.asarray(v, np.float32).reshape(1, -1, 1, 1) for v in (given.mean, given.std))
     values = (np.repeat((tensor + 1) / 2, channels, axis=1) - mean) / std
     (found,) = open_onnxruntime(network).run(values.astype(np.float32)).values()
-    return found[0]
+    scores: NDArray[np.float32] = found[0]
+    return scores
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
