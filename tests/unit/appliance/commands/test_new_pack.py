@@ -85,7 +85,9 @@ def _train(target: Path) -> None:
     kinds = [KINDS[seed % 3] for seed in range(TRAINING)]
     plain = np.stack([drawn(kind, seed) for seed, kind in enumerate(kinds)])
     pictures = [plain, *(changed(plain, {name: change}, 0) for name, change in MILD.items())]
-    features = np.concatenate([session.run(to_tensor(picture, spec))["features"] for picture in np.concatenate(pictures)])
+    features = np.concatenate(
+        [session.run(to_tensor(picture, spec))["features"] for picture in np.concatenate(pictures)]
+    )
     onnx.save(classifier(form, scores=3, head=trained_head(features, kinds * len(pictures), ORDER)), target)
 
 
