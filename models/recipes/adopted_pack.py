@@ -55,9 +55,12 @@ def adopted_pack(described: Description, network: Path, data: tuple[Path, Path, 
 
 
 def _check_parts(parts: dict[Part, LabelledImages], task: Task) -> None:
+    how = (
+        "" if task.group else "; images that look alike went to one part, unless group names the column of the patient"
+    )
     for part, found in parts.items():
         if lacking := [name for index, name in enumerate(task.classes) if index not in found.labels]:
             raise ValueError(
                 f"the {part} part, {len(found)} images that the split gives it, has none of {', '.join(lacking)}; "
-                "more images are needed"
+                f"more images are needed{how}"
             )
