@@ -37,18 +37,18 @@ class DemoImage:
 
 #: (disease, seed) of the chests, so picked that clear, ill and uncertain ones are among them.
 CHESTS: tuple[tuple[float, int], ...] = (
-    (-1.5, 9),
-    (1.0, 1),
-    (-1.5, 11),
-    (-1.5, 16),
-    (-0.5, 1),
-    (1.0, 3),
-    (-1.5, 19),
-    (-1.5, 17),
-    (0.5, 2),
-    (-1.5, 7),
-    (-1.5, 4),
-    (1.0, 5),
+    (-2.65, 307),
+    (0.5, 19),
+    (-1.5, 8),
+    (-2.5, 307),
+    (0.0, 55),
+    (0.5, 5),
+    (-1.0, 30),
+    (-2.35, 307),
+    (1.0, 7),
+    (-1.5, 21),
+    (-2.8, 307),
+    (0.5, 27),
 )
 
 
@@ -64,8 +64,7 @@ def synthetic_studies(folder: Path) -> Iterator[DemoImage]:
         "SOPClassUID": CTImageStorage,
     }
     yield _write(folder, len(CHESTS), ct_slice(), ct)
-    hand_header = {"Modality": "DX", "BodyPartExamined": "HAND", "ViewPosition": "AP", "PatientAge": "004Y"}
-    yield _write(folder, len(CHESTS) + 1, hand(), hand_header)
+    yield _write(folder, len(CHESTS) + 1, hand(), CHEST)  # filed as a chest: the gate has to see that it is none
 
 
 def studies_of_folder(source: Path, folder: Path) -> Iterator[DemoImage]:

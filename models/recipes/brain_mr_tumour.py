@@ -25,10 +25,10 @@ TASK = Task(
         "min_side_px": 128,
         "photometric_interpretations": ["MONOCHROME1", "MONOCHROME2"],
     },
-    full=Schedule("lite1", epochs=5, images=2400, seed=20264, frozen_blocks=2),
+    full=Schedule("lite1", epochs=4, images=2400, seed=20264, frozen_blocks=2),
     seconds=(),
     lights=(
-        Schedule("lite0", epochs=5, images=2400, seed=20265, frozen_blocks=2),
+        Schedule("lite0", epochs=4, images=2400, seed=20265, frozen_blocks=2),
         Schedule("lite0-short", epochs=3, images=2400, seed=20365, frozen_blocks=2),
     ),
     words=Words(

@@ -25,13 +25,15 @@ TASK = Task(
         "min_side_px": 200,
         "photometric_interpretations": ["MONOCHROME2", "RGB", "YBR_FULL", "YBR_FULL_422"],
     },
-    full=Schedule("lite2", epochs=8, images=960, seed=20266, frozen_blocks=2),
+    full=Schedule("lite1", epochs=8, images=960, seed=20266, frozen_blocks=2),
     seconds=(),
     lights=(
         Schedule("lite0", epochs=8, images=960, seed=20267, frozen_blocks=2),
         Schedule("lite0-short", epochs=5, images=960, seed=20367, frozen_blocks=2),
     ),
     false_alarms=0.20,
+    prevalence=1 / 3,
+    settled=0.4,
     words=Words(
         intended_use="Research use only, not for diagnosis. Triage of breast ultrasound images for lesions that look "
         "malignant.",

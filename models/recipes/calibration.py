@@ -65,15 +65,14 @@ def calibrate(known: Known, task: Task) -> Calibration:
     return Calibration(task, scale, (bias,))
 
 
-def at_prevalence(labels: NDArray[np.int64], task: Task) -> Truth:
-    """A mask that leaves out abnormal pictures, by lot, until they are no more than the task's prevalence."""
-    abnormal = np.flatnonzero(is_abnormal(labels, task))
-    normal = len(labels) - len(abnormal)
-    wanted = round(normal * task.prevalence / (1.0 - task.prevalence))
-    keep = np.ones(len(labels), dtype=bool)
-    if len(abnormal) > wanted:
-        keep[np.random.default_rng(0).permutation(abnormal)[wanted:]] = False
-    return keep
+#: Abnormal train pictures are easier than new ones even when changed; changed normal ones are harder than new ones.
+_LEARNED = 0.1
+
+
+def bounds(task: Task) -> tuple[Bound, Bound]:
+    """What has to hold for routine and for urgent: wrong are the abnormal ones there, and the others here."""
+    missed = Bound(task.missed, task.prevalence, task.settled)
+    return missed, Bound(task.false_alarms, 1.0 - task.prevalence, task.settled, _LEARNED)
 
 
 def choose_thresholds(
@@ -81,20 +80,18 @@ def choose_thresholds(
 ) -> tuple[Thresholds, dict[str, float]]:
     """The lines, and what each would have been without the hard versions.
 
-    The bound holds with confidence on the plain pictures, and by count on every hard version of them.
+    Both bounds hold with confidence on the plain pictures. On every hard version of them the share of abnormal images
+    among routine holds by count as well: a false alarm on a spoiled picture costs a look, a miss costs more.
     """
     task = calibration.task
-    kept = plain.where(at_prevalence(plain.labels, task))
-    scores, truth = calibration.abnormality(kept.logits), is_abnormal(kept.labels, task)
+    missed, false = bounds(task)
+    scores, truth = calibration.abnormality(plain.logits), is_abnormal(plain.labels, task)
     order = calibration.abnormality(ordering.logits), is_abnormal(ordering.labels, task)
-    low = routine_below(scores, truth, order, Bound(task.missed))
-    high = urgent_from(scores, truth, order, Bound(task.false_alarms))
+    low = routine_below(scores, truth, order, missed)
+    high = urgent_from(scores, truth, order, false)
     plain_lines = {"routine_below": low, "urgent_from": high}
     for version in hard.values():
-        seen = version.where(at_prevalence(version.labels, task))
-        scores, truth = calibration.abnormality(seen.logits), is_abnormal(seen.labels, task)
-        low = lowered(low, scores, truth, task.missed)
-        high = 1.0 - lowered(1.0 - high, 1.0 - scores, ~truth, task.false_alarms)
+        low = lowered(low, calibration.abnormality(version.logits), is_abnormal(version.labels, task), missed)
     # Even odds are the limit on both sides: nothing likely is routine, nothing unlikely urgent.
     return Thresholds(routine_below=min(low, 0.5), urgent_from=max(high, 0.5)), plain_lines
 

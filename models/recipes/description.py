@@ -56,6 +56,7 @@ class Description(_Strict):
     missed: Share = 0.02
     false_alarms: Share = 0.02
     prevalence: Share = 2 / 3
+    settled: Share = 0.7
     intended_use: str = Field(min_length=10)
     population: str = ""
     data: str = ""
@@ -113,6 +114,7 @@ class Description(_Strict):
             missed=self.missed,
             false_alarms=self.false_alarms,
             prevalence=self.prevalence,
+            settled=self.settled,
         )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from models.synthetic import Picture, SyntheticChest, breast_scan, head_slice
 
-COUNT = 5
+COUNT = 4
 
 
 def golden_pictures(task: str) -> list[Picture]:
-    """Five pictures ``(rows, columns)`` uint16 of the kind that a task is about; chests for a task unknown here."""
+    """Four pictures ``(rows, columns)`` uint16 of the kind that a task is about; chests for a task unknown here."""
     steps = [(index / (COUNT - 1), 900 + index) for index in range(COUNT)]
     if task.startswith("brain"):
         return [head_slice(lesion, seed) for lesion, seed in steps]

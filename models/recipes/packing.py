@@ -21,6 +21,7 @@ from models.preprocessing import to_tensor
 from models.recipes.calibration import (
     Calibration,
     Known,
+    bounds,
     calibrate,
     choose_thresholds,
     digest_of,
@@ -33,7 +34,6 @@ from models.recipes.labelled_images import LabelledImages, Part
 from models.recipes.pack_folder import GATE, write_pack
 from models.recipes.scoring import Scored, console, score
 from models.recipes.task import Task
-from models.recipes.thresholds import Bound
 from models.robustness import robustness
 from models.runner import PackRunner
 
@@ -76,6 +76,7 @@ def build_pack(
     known = Known(plain.logits, parts["calibration"].labels)
     calibration = calibrate(known, task)
     ordering = _ordering(network, material)
+    missed, _ = bounds(task)
     thresholds, plain_lines = choose_thresholds(calibration, known, ordering, _hard(network, material))
     gate_figures = _write_gate(folder, network, material)
     manifest = _manifest(material, role, calibration) | {
@@ -83,7 +84,7 @@ def build_pack(
         "calibration": {
             "images_sha256": digest_of(parts["calibration"].files, parts["calibration"].labels),
             "images": len(parts["calibration"]),
-            "bound": {"missed": task.missed, "false_alarms": task.false_alarms, "confidence": Bound(0.0).confidence},
+            "bound": {"missed": task.missed, "false_alarms": task.false_alarms, "confidence": missed.confidence},
             "prevalence": round(task.prevalence, 4),
             "lines_before_hard_versions": plain_lines,
         },

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from models.recipes.labelled_images import load_parts
+from models.recipes.cxr_pneumonia_paediatric import TASK
+from models.recipes.labelled_images import load_images, split
 
 SIDE_PX, COMPONENTS, SEED = 112, 48, 20263
 console = Console(stderr=True)
@@ -57,11 +58,11 @@ def main() -> None:
     parser.add_argument("--labels", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    part = load_parts(arguments.images, arguments.labels, 224, "normal")["train"]
+    part = split(load_images(arguments.images, arguments.labels, TASK), TASK)["train"]
     images = _prepared(part.pixels)
     rng = np.random.default_rng(SEED)
     written: dict[str, NDArray[np.float32] | NDArray[np.int8]] = {}
-    for name, value in (("normal", 0.0), ("pneumonia", 1.0)):
+    for name, value in (("normal", 0), ("pneumonia", 1)):
         members = images[part.labels == value]
         mean, components, spread = _principal(members)
         scale = np.abs(components).max(axis=1, keepdims=True) / 127.0

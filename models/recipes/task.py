@@ -49,8 +49,8 @@ class Task:
     ``acts_on`` are the findings that make an image abnormal. ``group`` is the CSV column whose images must stay on
     one side of the split; without it, images that look alike are grouped. The networks to train, if any: ``full`` for
     the cloud, ``seconds`` that teach beside it, and ``lights`` that compete for the box. At most ``missed`` of the
-    images called routine may be abnormal and at most ``false_alarms`` of the urgent ones not, where up to
-    ``prevalence`` of all are.
+    images called routine may be abnormal, wherever up to ``prevalence`` of all are, and at most ``false_alarms`` of the
+    urgent ones not, wherever at least as many are. Lines are looked for that settle at least ``settled`` of either.
     """
 
     name: str
@@ -68,6 +68,7 @@ class Task:
     missed: float = 0.02
     false_alarms: float = 0.02
     prevalence: float = 2 / 3
+    settled: float = 0.7
 
     @property
     def outputs(self) -> int:

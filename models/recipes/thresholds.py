@@ -1,9 +1,13 @@
 """Calibration and thresholds, chosen with the very network that ships.
 
-Thresholds come from Learn-then-Test (Angelopoulos, Bates, Candès, Jordan, Lei 2021) as MAPIE implements it: among the
-images called routine at most ``share`` are abnormal, with ``confidence`` over the draw of the calibration images. The
-thresholds are tested in an order that was fixed on other images, from strict to lax, and the last that passes is
-taken (fixed-sequence testing). A bound that cannot be met leaves fewer images routine, or none; it is never loosened.
+Thresholds come from Learn-then-Test (Angelopoulos, Bates, Candès, Jordan, Lei 2021) as MAPIE implements it. What has
+to hold is that among the images called routine at most ``share`` are abnormal, wherever at most ``prevalence`` of all
+are. That follows from two rates, shown together with ``confidence`` over the draw of the calibration images: of the
+normal images at least ``settled`` come out routine, and of the abnormal ones so few that the share follows. Neither
+rate depends on how many abnormal images the collection happens to hold. Other images fix the lines, from strict to
+lax. The first rate is shown at the strictest, and so holds for all; the second is tested line by line, and the last
+line that passes is taken (fixed-sequence testing). A bound that cannot be shown leaves no image routine; it is never
+loosened.
 """
 
 from __future__ import annotations
@@ -18,20 +22,35 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from sklearn.linear_model import LogisticRegression
 
+from models.measures import upper_limit
 from models.runner import softmax
 
 Numbers = NDArray[np.float64]
 Truth = NDArray[np.bool_]
-#: Shares of the ordering images' true class that lie on the decided side, from strict to lax.
-_SEQUENCE = np.linspace(0.55, 0.995, 90)
+#: What part of the doubt left by ``confidence`` goes to the first rate; the rest goes to the second.
+_SPENT_ON_SETTLED = 0.01
+_LINES = 90
 
 
 @dataclass(frozen=True)
 class Bound:
-    """At most ``share`` of wrong ones among those decided, with ``confidence``."""
+    """At most ``share`` wrong ones among those decided, where at most ``prevalence`` of all images would be wrong.
+
+    ``settled`` is the share of the others that must be decided; the smaller, the fewer wrong ones are allowed. The
+    first line settles ``headroom`` more of them on the ordering images, should these be easier than others.
+    """
 
     share: float
+    prevalence: float
+    settled: float
+    headroom: float = 0.0
     confidence: float = 0.95
+
+    @property
+    def wrong_rate(self) -> float:
+        """The share of the wrong kind that may be decided, so that ``share`` follows at ``prevalence``."""
+        odds = self.share / (1.0 - self.share) * (1.0 - self.prevalence) / self.prevalence
+        return self.settled * odds
 
 
 def platt(logits: Numbers, abnormal: Truth) -> tuple[float, float]:
@@ -68,14 +87,18 @@ def routine_below(abnormality: Numbers, abnormal: Truth, ordering: tuple[Numbers
         bound: what has to hold.
     """
     scores, truth = ordering
-    lines = np.unique(np.quantile(scores[~truth], _SEQUENCE))
+    sequence = np.linspace(min(bound.settled + bound.headroom, 0.99), 0.995, _LINES)
+    lines = np.unique(np.quantile(scores[~truth], sequence))
     lines = lines[lines < 0.5] if (lines < 0.5).any() else lines[:1]  # nothing likely is routine
+    left = abnormality[~abnormal] >= lines[0]
+    if not abnormal.any() or upper_limit(int(left.sum()), len(left), 1.0 - _SPENT_ON_SETTLED) > 1.0 - bound.settled:
+        return 0.0
     # MAPIE decides "positive" from a threshold on: the positive decision is routine, the score its complement.
     controller = BinaryClassificationController(
         lambda certainty: np.stack([1.0 - certainty, certainty], axis=1),
-        risk="precision",
-        target_level=1.0 - bound.share,
-        confidence_level=bound.confidence,
+        risk="fpr",
+        target_level=bound.wrong_rate,
+        confidence_level=bound.confidence + _SPENT_ON_SETTLED,
         list_predict_params=1.0 - lines,
         fwer_method=FWERFixedSequenceTesting(),
     )
@@ -92,10 +115,16 @@ def urgent_from(abnormality: Numbers, abnormal: Truth, ordering: tuple[Numbers, 
     return 1.0 - routine_below(1.0 - abnormality, ~abnormal, (1.0 - scores, ~truth), bound)
 
 
-def lowered(line: float, abnormality: Numbers, abnormal: Truth, share: float) -> float:
-    """The highest line up to the given one below which, by count, at most ``share`` are abnormal."""
+def missed_share(below: Truth, abnormal: Truth, prevalence: float) -> float:
+    """The share of abnormal images among those ``below`` a line, by count, as if ``prevalence`` of all were so."""
+    missed, settled = (float(below[kind].mean()) if kind.any() else 0.0 for kind in (abnormal, ~abnormal))
+    wrong, right = prevalence * missed, (1.0 - prevalence) * settled
+    return wrong / (wrong + right) if wrong + right > 0.0 else 0.0
+
+
+def lowered(line: float, abnormality: Numbers, abnormal: Truth, bound: Bound) -> float:
+    """The highest line up to the given one below which, by count, the bound's share holds; 0 when none does."""
     for candidate in np.unique(np.append(abnormality[abnormality < line], line))[::-1]:
-        below = abnormality < candidate
-        if abnormal[below].sum() <= share * below.sum():
+        if missed_share(abnormality < candidate, abnormal, bound.prevalence) <= bound.share:
             return float(candidate)
     return 0.0

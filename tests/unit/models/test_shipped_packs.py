@@ -8,11 +8,13 @@ import pytest
 from appliance.demo.studies import CHESTS
 from hardware.choice import Candidate, open_candidate
 from models.decision import Decision, decide
+from models.errors import CannotTriage
 from models.golden import check_golden, load_golden
 from models.pack import ModelPack
+from models.reasons import Reason
 from models.registry import SHIPPED, Registry
 from models.runner import PackRunner
-from models.synthetic import SyntheticChest
+from models.synthetic import SyntheticChest, breast_scan, ct_slice, hand, head_slice
 
 _BACKENDS = (Candidate("openvino", "CPU"), Candidate("onnxruntime", "CPU"))
 CHEST_PACK = "cxr-pneumonia-paediatric"
@@ -57,3 +59,17 @@ def test_every_backend_decides_the_same_and_every_decision_is_there() -> None:
         decided.append([decide(runner.read(pixels).abnormality, pack.manifest.thresholds) for pixels in pictures])
     assert decided[0] == decided[1]
     assert set(decided[0]) == {Decision.routine, Decision.urgent, Decision.escalate}
+
+
+@pytest.mark.parametrize("candidate", _BACKENDS, ids=lambda candidate: str(candidate.name))
+def test_the_gate_refuses_what_only_the_header_calls_a_chest(candidate: Candidate) -> None:
+    """A hand, a CT slice, a head, a breast scan, noise, and a chest inverted, upside down or lying on its side."""
+    pack = next(pack for pack in PACKS if pack.manifest.name == CHEST_PACK)
+    runner = PackRunner(pack, open_candidate(candidate, pack.network))
+    chest = SyntheticChest().draw(*CHESTS[0]).astype(np.float32)
+    noise = np.random.default_rng(0).random((300, 300)).astype(np.float32)
+    others = [hand(), ct_slice(), head_slice(0.5, 1), breast_scan(0.5, 1), noise, 4095 - chest, chest[::-1], chest.T]
+    for picture in others:
+        with pytest.raises(CannotTriage) as refused:
+            runner.read(np.ascontiguousarray(picture, dtype=np.float32))
+        assert refused.value.reason is Reason.wrong_picture

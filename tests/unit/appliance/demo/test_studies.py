@@ -24,7 +24,7 @@ def test_the_synthetic_studies(tmp_path: Path) -> None:
     assert all(header[0x0008001C].value == "YES" for header in headers)
     assert all(header.PatientName.family_name == "Synthetic" for header in headers)
     assert [header.SOPInstanceUID for header in headers] == [one.sop_instance_uid for one in sent]
-    assert [(h.Modality, h.BodyPartExamined) for h in headers[-2:]] == [("CT", "ABDOMEN"), ("DX", "HAND")]
+    assert [(h.Modality, h.BodyPartExamined) for h in headers[-2:]] == [("CT", "ABDOMEN"), ("DX", "CHEST")]
     assert all(header.pixel_array.shape == (header.Rows, header.Columns) for header in headers)
 
 
