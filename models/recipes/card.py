@@ -103,11 +103,11 @@ def _decision(manifest: dict[str, Any]) -> str:
     words = (
         f"The decision rests on the probability of {' or '.join(manifest['acts_on'])}: `routine` below "
         f"{lines['routine_below']:.4f}, `urgent` from {lines['urgent_from']:.4f}, `escalate` between.\n\n"
-        f"Bounds: at most {missed} abnormal among `routine` and at most {false} others among `urgent`, each with\n"
-        f"{confidence} confidence over the draw of the calibration images (Learn then Test, MAPIE, fixed-sequence\n"
-        f"testing), where up to {prevalence} are abnormal; and by count on blurred, sharpened, re-encoded, coarser,\n"
-        "cropped, darker, brighter, noisy, mirrored and turned versions of them. Where a bound cannot be shown to\n"
-        "hold, the pack escalates."
+        f"Bounds: at most {missed} abnormal among `routine`, wherever at most {prevalence} of all are, and at most\n"
+        f"{false} others among `urgent`, wherever at least as many are abnormal; each with {confidence} confidence\n"
+        "over the draw of the calibration images (Learn then Test, MAPIE, fixed-sequence testing). The bound of\n"
+        "`routine` also holds by count on noisy, blurred, sharpened, re-encoded, coarser, cropped, darker, brighter,\n"
+        "mirrored and turned versions of them. Where a bound cannot be shown to hold, the pack escalates."
     )
     if lines["routine_below"] == 0.0:
         words += "\n\n**This pack calls nothing `routine`**: its data are too few to show that the bound would hold."

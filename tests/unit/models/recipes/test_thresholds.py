@@ -7,13 +7,15 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binom, norm
 
-from models.recipes.thresholds import Bound, lowered, platt, routine_below, temperature, urgent_from
+from models.recipes.thresholds import Bound, lowered, missed_share, platt, routine_below, temperature, urgent_from
 from models.runner import sigmoid, softmax
 
 Numbers = NDArray[np.float64]
 Drawn = tuple[Numbers, NDArray[np.bool_]]
 SEPARATION = 1.6
 DRAWS = 200
+#: Where half are abnormal; half of the others have to come out decided.
+TWO_PERCENT, FIVE = (Bound(share, prevalence=0.5, settled=0.5, headroom=0.1) for share in (0.02, 0.05))
 
 
 def _draw(rng: np.random.Generator, count: int, prevalence: float = 0.5) -> Drawn:
@@ -34,8 +36,8 @@ def _true_share(line: float) -> float:
 def test_the_bound_holds_as_often_as_promised() -> None:
     """The true share of missed ones is above 2 % in at most 5 % of the draws, give or take their number."""
     rng = np.random.default_rng(1)
-    ordering, bound = _draw(rng, 800), Bound(0.02)
-    lines = [routine_below(*_draw(rng, 700), ordering, bound) for _ in range(DRAWS)]
+    ordering, bound = _draw(rng, 800), TWO_PERCENT
+    lines = [routine_below(*_draw(rng, 1500), ordering, bound) for _ in range(DRAWS)]
     broken = sum(_true_share(line) > bound.share for line in lines)
     assert broken <= binom.ppf(0.999, DRAWS, 1 - bound.confidence)
     assert np.mean([line > 0.0 for line in lines]) > 0.5, "a bound kept by never deciding says nothing"
@@ -45,44 +47,58 @@ def test_both_sides_are_the_same_question() -> None:
     """The line for urgent is that for routine of the mirrored scores."""
     rng = np.random.default_rng(2)
     (scores, truth), (others, known) = _draw(rng, 700), _draw(rng, 700)
-    high = urgent_from(scores, truth, (others, known), Bound(0.05))
-    low = routine_below(1 - scores, ~truth, (1 - others, ~known), Bound(0.05))
+    high = urgent_from(scores, truth, (others, known), FIVE)
+    low = routine_below(1 - scores, ~truth, (1 - others, ~known), FIVE)
     assert high == pytest.approx(1 - low)
     assert 0.5 <= high < 1.0
     assert (~truth)[scores >= high].mean() <= 0.05
 
 
-@pytest.mark.parametrize(("count", "possible"), [(148, False), (149, True)])
+@pytest.mark.parametrize(("count", "possible"), [(223, False), (224, True)])
 def test_how_many_images_two_percent_need(count: int, possible: bool) -> None:
-    """149 without a miss, as the how-to says: 0.98 to the power of 148 is above 0.05, of 149 below."""
-    scores = np.r_[np.full(count, 0.01), np.full(200, 0.99)]
-    truth = np.r_[np.zeros(count), np.ones(200)].astype(bool)
-    line = routine_below(
-        scores, truth, (np.r_[np.full(50, 0.1), 0.9], np.r_[np.zeros(50), 1].astype(bool)), Bound(0.02)
-    )
-    assert (line > 0.0) is possible
+    """224 abnormal ones without a miss, as the how-to says, where half are abnormal and 70 % shall be settled."""
+    scores = np.r_[np.full(200, 0.01), np.full(count, 0.99)]
+    truth = np.r_[np.zeros(200), np.ones(count)].astype(bool)
+    ordering = np.r_[np.full(50, 0.1), 0.9], np.r_[np.zeros(50), 1].astype(bool)
+    assert (routine_below(scores, truth, ordering, Bound(0.02, 0.5, 0.7)) > 0.0) is possible
+
+
+def test_the_bound_follows_from_the_two_rates() -> None:
+    """Just enough settled and just so many missed: the share is exactly the bound, at its prevalence and not above."""
+    bound = Bound(0.02, prevalence=0.75, settled=0.6)
+    wrong, right = 0.75 * bound.wrong_rate, 0.25 * bound.settled
+    assert wrong / (wrong + right) == pytest.approx(0.02)
+    rarer, others = 0.5 * bound.wrong_rate, 0.5 * bound.settled
+    assert rarer / (rarer + others) < 0.02
 
 
 def test_nothing_is_routine_when_scores_say_nothing() -> None:
     """Scores by lot: 0, not a lax line. Also when all calibration images are abnormal."""
     rng = np.random.default_rng(3)
     scores, truth = rng.random(600), rng.random(600) < 0.5
-    assert routine_below(scores, truth, (scores, truth), Bound(0.02)) == 0.0
-    assert urgent_from(scores, truth, (scores, truth), Bound(0.02)) == 1.0
+    assert routine_below(scores, truth, (scores, truth), TWO_PERCENT) == 0.0
+    assert urgent_from(scores, truth, (scores, truth), TWO_PERCENT) == 1.0
     ordering = _draw(rng, 300)
-    assert routine_below(scores, np.ones(600, dtype=bool), ordering, Bound(0.02)) == 0.0
+    assert routine_below(scores, np.ones(600, dtype=bool), ordering, TWO_PERCENT) == 0.0
 
 
 def test_lowered() -> None:
     """By count: the highest line at which the share holds, never above the one given."""
     scores = np.array([0.1, 0.2, 0.3, 0.4, 0.45])
     truth = np.array([False, False, True, False, True])
-    assert lowered(0.5, scores, truth, 0.4) == 0.5
-    assert lowered(0.5, scores, truth, 0.25) == 0.45
-    assert lowered(0.5, scores, truth, 0.1) == 0.3
-    assert lowered(0.25, scores, truth, 0.5) == 0.25
-    assert lowered(0.5, scores, np.ones(5, dtype=bool), 0.1) == 0.1, "below the lowest score there is nothing to miss"
-    assert lowered(0.0, scores, truth, 0.1) == 0.0
+
+    def at(share: float) -> Bound:
+        return Bound(share, prevalence=0.4, settled=0.5)
+
+    assert missed_share(scores < 0.5, truth, 0.4) == pytest.approx(0.4), "the prevalence of these five"
+    assert missed_share(scores < 0.5, truth, 0.1) == pytest.approx(0.1)
+    assert missed_share(scores < 0.0, truth, 0.4) == 0.0
+    assert lowered(0.5, scores, truth, at(0.41)) == 0.5
+    assert lowered(0.5, scores, truth, at(0.26)) == 0.45
+    assert lowered(0.5, scores, truth, at(0.1)) == 0.3
+    assert lowered(0.25, scores, truth, at(0.5)) == 0.25
+    assert lowered(0.5, scores, np.ones(5, dtype=bool), at(0.1)) == 0.1, "below the lowest there is nothing to miss"
+    assert lowered(0.0, scores, truth, at(0.1)) == 0.0
 
 
 def test_platt_is_a_probability_at_even_odds() -> None:
