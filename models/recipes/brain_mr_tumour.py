@@ -25,6 +25,7 @@ TASK = Task(
         "min_side_px": 128,
         "photometric_interpretations": ["MONOCHROME1", "MONOCHROME2"],
     },
+    headroom=0.1,
     full=Schedule("lite1", epochs=4, images=2400, seed=20264, frozen_blocks=2),
     seconds=(),
     lights=(

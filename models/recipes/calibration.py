@@ -71,7 +71,7 @@ _LEARNED = 0.1
 
 def bounds(task: Task) -> tuple[Bound, Bound]:
     """What has to hold for routine and for urgent: wrong are the abnormal ones there, and the others here."""
-    missed = Bound(task.missed, task.prevalence, task.settled)
+    missed = Bound(task.missed, task.prevalence, task.settled, task.headroom)
     return missed, Bound(task.false_alarms, 1.0 - task.prevalence, task.settled, _LEARNED)
 
 

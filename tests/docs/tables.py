@@ -16,6 +16,7 @@ from appliance.ingest.receiver import storage_sop_classes
 from models.reasons import EXPLANATIONS, SCOPE_REASONS, Reason
 from store_forward.cloud.cases import CLOUD_METADATA
 from store_forward.database import METADATA
+from tests.docs import pack_tables
 from tests.docs.markdown import table
 from tests.docs.model_tables import cloud_limits, configuration, messages
 
@@ -122,4 +123,9 @@ TABLES: Final[dict[tuple[str, str], Callable[[], str]]] = {
     ("docs/reference/database.md", "box"): box_tables,
     ("docs/reference/database.md", "cloud"): cloud_tables,
     ("docs/reference/command-line.md", "commands"): commands,
+    ("docs/reference/packs.md", "figures"): pack_tables.figures,
+    ("docs/reference/packs.md", "candidates"): pack_tables.candidates,
+    ("docs/reference/packs.md", "gates"): pack_tables.gates,
+    ("docs/reference/packs.md", "robustness-cxr"): pack_tables.robustness_of("cxr-pneumonia-paediatric"),
+    ("docs/reference/packs.md", "robustness-brain"): pack_tables.robustness_of("brain-mr-tumour"),
 }
