@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def _share_refused(runner: PackRunner, files: Iterable[Path], what: str) -> floa
     pictures = [cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) for file in files]
     refused = [_refused(runner, cv2.resize(p, area).astype(np.uint8)) for p in pictures if p is not None]
     share = float(np.mean(refused))
-    print(f"{what}: {sum(refused)} of {len(refused)} refused ({share:.1%})")
+    sys.stdout.write(f"{what}: {sum(refused)} of {len(refused)} refused ({share:.1%})\n")
     return share
 
 
@@ -105,7 +106,7 @@ def test_real_radiographs_that_are_no_childs_chest(runner: PackRunner, real_imag
             continue
         refused = min(pixels.shape) < runner.pack.manifest.scope.min_side_px or _picture_refused(runner, pixels)
         told.append((row["file"], row["body_part"], refused))
-    print(*told, sep="\n")
+    sys.stdout.writelines(f"{file} {part or '-'} {'refused' if refused else 'read'}\n" for file, part, refused in told)
     assert all(refused for file, part, refused in told if part not in ("CHEST", "THORAX"))
 
 
