@@ -36,7 +36,7 @@ def _image(upper: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
 def test_outputs_by_name_and_right(network: Path, opening: Opening) -> None:
     """Logit and map of a picture whose upper half is 1."""
     outputs = opening(network).run(_image(1.0))
-    assert set(outputs) == {"logits", "maps"}
+    assert {"logits", "maps"} <= set(outputs)
     assert outputs["logits"].dtype == np.float32
     assert outputs["logits"].tolist() == [[pytest.approx(GAIN / 2, rel=1e-5)]]
     assert outputs["maps"].shape == (1, 1, MAP_PX, MAP_PX)

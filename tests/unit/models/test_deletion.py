@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -38,8 +40,9 @@ class _Pointing:
 
 @pytest.fixture(scope="module")
 def chest_runner() -> PackRunner:
-    """The box's chest pack."""
-    pack = next(pack for pack in Registry([SHIPPED]).packs("box") if pack.manifest.task == CHEST_TASK)
+    """The box's chest pack without its gate, which would refuse a picture that is partly covered."""
+    shipped = next(pack for pack in Registry([SHIPPED]).packs("box") if pack.manifest.task == CHEST_TASK)
+    pack = replace(shipped, manifest=shipped.manifest.model_copy(update={"gate": None}))
     return PackRunner(pack, open_candidate(Candidate("openvino", "CPU"), pack.network, threads=2))
 
 
