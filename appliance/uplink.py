@@ -1,46 +1,31 @@
-"""The uplink: one lane per destination, each moving opaque spool objects and writing down how that went.
+"""The uplink: what carries deliveries to each kind of destination, and what brings answers back.
 
-A lane that is down or slow holds up no other. Nothing is decoded here; what comes down the link is stored as it
-came, and the triage worker applies it.
+Nothing is decoded here; what comes down the link is stored as it came, and the triage worker applies it.
 """
 
 from __future__ import annotations
 
-import random
-import secrets
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
-import structlog
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 from sqlalchemy.dialects.sqlite import insert
 
+from appliance.lane import Lane, contact_after
 from appliance.results.pacs import PacsLink
 from appliance.schema import answers
 from appliance.settings import Cloud, Pacs
-from appliance.triage.queue import settle_if_done
 from store_forward import outbox
 from store_forward.database import reading, writing
-from store_forward.errors import DeliveryDeferred, DeliveryRefused
-from store_forward.outbox import Contact, Delivery, LeaseLost
+from store_forward.errors import DeliveryDeferred
+from store_forward.outbox import Contact, Delivery
 from store_forward.spool import Spool
 from store_forward.uplink import CloudLink
 
-log = structlog.get_logger()
 CLOUD = "cloud"
-_LEASE_S = 600.0
 _PAUSE_S = 0.2
-_STOPPED = "stopped"
-
-
-class Carrier(Protocol):
-    """Carries one delivery to its destination and returns the receipt's text."""
-
-    def carry(self, path: Path, delivery: Delivery, stop: Callable[[], bool]) -> str:
-        """Raises DeliveryDeferred or DeliveryRefused."""
 
 
 class CloudCarrier:
@@ -68,108 +53,6 @@ class PacsCarrier:
         return self._link.deliver(path)
 
 
-class Lane:
-    """Lease, attempt, settle; one delivery at a time, the most urgent first."""
-
-    def __init__(self, name: str, kind: str, carrier: Carrier, engine: Engine, spool: Spool, cap_s: float) -> None:
-        self.name = name
-        self._kind = kind
-        self._carrier = carrier
-        self._engine = engine
-        self._spool = spool
-        self._cap_s = cap_s
-        self._owner = f"{name}-{secrets.token_hex(8)}"
-        self._rng = random.Random()
-        self._extend_at = 0.0
-
-    def step(self, stop: Callable[[], bool]) -> bool:
-        """Attempt the next delivery that is due; False when there is none."""
-        with reading(self._engine) as connection:
-            if not outbox.any_due(connection, self.name, time.time()):
-                return False
-        with writing(self._engine) as connection:
-            delivery = outbox.lease(connection, self.name, self._owner, time.time(), _LEASE_S)
-        if delivery is None:
-            return False
-        self._extend_at = time.monotonic() + _LEASE_S / 4
-        settle = self._attempt(delivery, stop)
-        try:
-            with writing(self._engine) as connection:
-                settle(connection, time.time())
-        except LeaseLost:
-            log.warning("delivery.lease_lost", delivery=delivery.id, destination=self.name)
-        return True
-
-    def _attempt(self, delivery: Delivery, stop: Callable[[], bool]) -> Callable[[Connection, float], None]:
-        """Do the work outside any transaction; returns what is to be written about it."""
-        path = self._spool.path(delivery.payload)
-        if not self._spool.verify(delivery.payload):
-            return self._refused(delivery, "spool_object_damaged", "run scanside check; the study can be read again")
-        try:
-            receipt = self._carrier.carry(path, delivery, lambda: self._keep_lease(delivery) or stop())
-        except DeliveryDeferred as deferred:
-            return self._deferred(delivery, deferred)
-        except DeliveryRefused as refused:
-            return self._refused(delivery, refused.cause, refused.detail)
-        return self._delivered(delivery, receipt)
-
-    def _keep_lease(self, delivery: Delivery) -> bool:
-        """Asked between chunks: hold the lease on while a long upload gets on; True when it has been lost."""
-        if time.monotonic() < self._extend_at:
-            return False
-        self._extend_at = time.monotonic() + _LEASE_S / 4
-        try:
-            with writing(self._engine) as connection:
-                outbox.extend(connection, delivery, time.time(), _LEASE_S)
-        except LeaseLost:
-            return True
-        return False
-
-    def _delivered(self, delivery: Delivery, receipt: str) -> Callable[[Connection, float], None]:
-        def write(connection: Connection, now: float) -> None:
-            outbox.delivered(connection, delivery, receipt, now)
-            outbox.record_contact(connection, self.name, self._kind, Contact.UP, "", now)
-            settle_if_done(connection, delivery.subject, now)
-            log.info("delivery.delivered", delivery=delivery.id, kind=delivery.kind, destination=self.name)
-
-        return write
-
-    def _deferred(self, delivery: Delivery, error: DeliveryDeferred) -> Callable[[Connection, float], None]:
-        def write(connection: Connection, now: float) -> None:
-            pause_s = outbox.deferred(
-                connection,
-                delivery,
-                error.cause,
-                error.detail,
-                now,
-                self._rng,
-                error.retry_after_s,
-                self._cap_s,
-            )
-            if error.cause != _STOPPED:  # our own end says nothing about the peer
-                outbox.record_contact(connection, self.name, self._kind, _contact_after(error.cause), error.cause, now)
-            log.info("delivery.deferred", delivery=delivery.id, cause=error.cause, again_in_s=round(pause_s, 1))
-
-        return write
-
-    def _refused(self, delivery: Delivery, cause: str, detail: str) -> Callable[[Connection, float], None]:
-        def write(connection: Connection, now: float) -> None:
-            outbox.refused(connection, delivery, cause, detail, now)
-            log.warning("delivery.parked", delivery=delivery.id, cause=cause, destination=self.name)
-
-        return write
-
-    def run(self, stop: threading.Event) -> None:
-        """Drain until told to stop."""
-        while not stop.is_set():
-            if not self.step(stop.is_set):
-                stop.wait(_PAUSE_S)
-
-
-def _contact_after(cause: str) -> Contact:
-    return Contact.REFUSED if cause == "cloud_credentials_refused" else Contact.DOWN
-
-
 class AnswerLane:
     """Fetches answers, keeps them durably, then moves the cursor: all in one transaction.
 
@@ -191,7 +74,7 @@ class AnswerLane:
             found = self._link.answers(after, self._wait_s if was_up else 0.0)
         except DeliveryDeferred as deferred:
             with writing(self._engine) as connection:
-                outbox.record_contact(connection, CLOUD, "cloud", _contact_after(deferred.cause), deferred.cause, now())
+                outbox.record_contact(connection, CLOUD, "cloud", contact_after(deferred.cause), deferred.cause, now())
             return False
         if was_up and not found:
             return True

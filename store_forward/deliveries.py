@@ -63,10 +63,14 @@ class DeliveryRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery(DeliveryRequest):
-    """A delivery under lease: the right, until ``lease_until``, to attempt it and to write how that went."""
+    """A delivery under lease: the right, until ``lease_until``, to attempt it and to write how that went.
+
+    ``attempts`` counts every lease; ``failures`` those that failed, since a person last asked for it.
+    """
 
     id: int
     attempts: int
+    failures: int
     lease_owner: str
     lease_until: float
     leased_at: float
@@ -101,6 +105,7 @@ deliveries: Final = Table(
     Column("attributes", JSON, nullable=False),
     Column("state", Text, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
+    Column("failures", Integer, nullable=False, default=0),
     Column("next_at", Float, nullable=False),
     Column("lease_owner", Text),
     Column("lease_until", Float),
@@ -112,7 +117,7 @@ deliveries: Final = Table(
     CheckConstraint("state IN ('waiting', 'leased', 'delivered', 'parked')", name="delivery_state"),
     CheckConstraint("(state = 'leased') = (lease_owner IS NOT NULL)", name="delivery_lease"),
     CheckConstraint("(state = 'delivered') = (receipt IS NOT NULL)", name="delivery_receipt"),
-    Index("deliveries_by_turn", "destination", "state", "priority", "id"),
+    Index("deliveries_by_turn", "destination", "state", "priority", "next_at"),
 )
 
 delivery_events: Final = Table(

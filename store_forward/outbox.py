@@ -5,8 +5,7 @@ counted when the lease is taken, before the work. A settlement is written only b
 lease: after a lease has run out and been taken by another, the first holder gets LeaseLost instead of
 overwriting what is true now.
 
-A clock that was wrong and is set back must not strand anything: a time that lies further ahead than any
-pause or lease we give counts as reached.
+Whose turn it is stands in ``store_forward.turns``.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from collections.abc import Collection
 from dataclasses import asdict, replace
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, or_, select, update
+from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from store_forward.backoff import next_delay_s
@@ -39,8 +38,11 @@ from store_forward.destinations import (
     record_contact,
 )
 from store_forward.errors import LeaseLost
+from store_forward.turns import LONGEST_LEASE_S, LONGEST_PAUSE_S, next_due
 
 __all__ = [
+    "LONGEST_LEASE_S",
+    "LONGEST_PAUSE_S",
     "Contact",
     "Delivery",
     "DeliveryRequest",
@@ -63,12 +65,10 @@ __all__ = [
     "read_cursor",
     "record_contact",
     "refused",
+    "released",
     "retry",
     "wake",
 ]
-
-LONGEST_PAUSE_S: Final = 86_400.0
-"""No pause and no lease is longer; a time further ahead can only come from a clock that was wrong."""
 
 _WAITING, _LEASED = DeliveryState.WAITING.value, DeliveryState.LEASED.value
 _DELIVERED, _PARKED = DeliveryState.DELIVERED.value, DeliveryState.PARKED.value
@@ -86,23 +86,30 @@ def enqueue(conn: Connection, request: DeliveryRequest, now: float) -> int:
     return int(new)
 
 
-def lease(conn: Connection, destination: str, owner: str, now: float, lease_s: float) -> Delivery | None:
-    """Take the next delivery for ``destination``: lowest priority number, then oldest; None when none is due.
+def lease(
+    conn: Connection,
+    destination: str,
+    owner: str,
+    now: float,
+    lease_s: float,
+    *,
+    least_urgent: int | None = None,
+) -> Delivery | None:
+    """Take the next delivery for ``destination``, and count the attempt; None when none is due.
 
-    Due is what waits and whose time has come, and what is leased and whose lease has run out. ``owner``
-    must be unique to one worker of one process. Raises ValueError for a lease that is not between 0 and
-    LONGEST_PAUSE_S.
+    ``owner`` must be unique to one worker of one process. ``least_urgent`` is the highest priority number
+    that may be taken. Raises ValueError for a lease that is not between 0 and LONGEST_LEASE_S.
     """
-    if not 0 < lease_s <= LONGEST_PAUSE_S:
-        raise ValueError(f"a lease lasts between 0 and {LONGEST_PAUSE_S} seconds")
-    due = _due(conn, destination, now)
-    if not due:
+    if not 0 < lease_s <= LONGEST_LEASE_S:
+        raise ValueError(f"a lease lasts between 0 and {LONGEST_LEASE_S} seconds")
+    row = next_due(conn, destination, now, least_urgent)
+    if row is None:
         return None
-    row = min(due, key=lambda candidate: (candidate.priority, candidate.id))
     leased = Delivery(
         **request_of(row),
         id=row.id,
         attempts=row.attempts + 1,
+        failures=row.failures,
         lease_owner=owner,
         lease_until=now + lease_s,
         leased_at=now,
@@ -116,7 +123,7 @@ def lease(conn: Connection, destination: str, owner: str, now: float, lease_s: f
 
 def extend(conn: Connection, delivery: Delivery, now: float, lease_s: float) -> Delivery:
     """Hold the lease for ``lease_s`` more seconds from ``now``; for long transfers. Raises LeaseLost."""
-    longer = replace(delivery, lease_until=now + min(lease_s, LONGEST_PAUSE_S))
+    longer = replace(delivery, lease_until=now + min(lease_s, LONGEST_LEASE_S))
     _while_held(conn, delivery, {"lease_until": longer.lease_until})
     return longer
 
@@ -146,10 +153,20 @@ def deferred(
 
     ``retry_after_s`` is the least pause the other side asked for; it is not followed beyond LONGEST_PAUSE_S.
     """
-    pause_s = max(next_delay_s(delivery.attempts, rng, cap_s=cap_s), retry_after_s or 0.0)
+    failures = delivery.failures + 1
+    pause_s = max(next_delay_s(failures, rng, cap_s=cap_s), retry_after_s or 0.0)
     pause_s = min(pause_s, LONGEST_PAUSE_S)
-    _settle(conn, delivery, now, _WAITING, {"next_at": now + pause_s, "cause": cause, "detail": detail})
+    changes = {"next_at": now + pause_s, "failures": failures, "cause": cause, "detail": detail}
+    _settle(conn, delivery, now, _WAITING, changes)
     return pause_s
+
+
+def released(conn: Connection, delivery: Delivery, cause: str, now: float) -> None:
+    """Our own side broke the attempt off: due at once and in its old place. Raises LeaseLost.
+
+    The attempt stays counted; it is no failure, and makes no later pause longer.
+    """
+    _settle(conn, delivery, now, _WAITING, {"next_at": func.min(_table.next_at, now), "cause": cause, "detail": None})
 
 
 def refused(conn: Connection, delivery: Delivery, cause: str, detail: str, now: float) -> None:
@@ -160,7 +177,7 @@ def refused(conn: Connection, delivery: Delivery, cause: str, detail: str, now: 
 def retry(conn: Connection, ids: Collection[int], now: float) -> int:
     """A person asks for these now: parked and waiting deliveries become due. Returns how many."""
     movable = select(_table.id, _table.state).where(_table.id.in_(ids), _table.state.in_([_PARKED, _WAITING]))
-    return _move(conn, movable, now, _WAITING, "retried_by_person", {"next_at": now, "settled_at": None})
+    return _move(conn, movable, now, _WAITING, "retried_by_person", {"next_at": now, "failures": 0, "settled_at": None})
 
 
 def park(conn: Connection, ids: Collection[int], cause: str, now: float) -> int:
@@ -175,33 +192,12 @@ def wake(conn: Connection, destination: str, now: float) -> int:
     return _move(conn, later.where(_table.next_at > now), now, _WAITING, "link_restored", {"next_at": now})
 
 
-def any_due(conn: Connection, destination: str, now: float) -> bool:
+def any_due(conn: Connection, destination: str, now: float, *, least_urgent: int | None = None) -> bool:
     """Whether :func:`lease` would find something; a read, so that an idle lane never takes the write lock."""
-    return bool(_due(conn, destination, now))
+    return next_due(conn, destination, now, least_urgent) is not None
 
 
 _NO_LEASE: Final = {"lease_owner": None, "lease_until": None}
-
-
-def _due(conn: Connection, destination: str, now: float) -> list[Row[Any]]:
-    """The first that waits and the first whose lease has run out, of those whose time has come."""
-    candidates = (
-        _first(conn, destination, _WAITING, _table.next_at, now),
-        _first(conn, destination, _LEASED, _table.lease_until, now),
-    )
-    return [row for row in candidates if row is not None]
-
-
-def _first(
-    conn: Connection, destination: str, state: str, reached: ColumnElement[float], now: float
-) -> Row[Any] | None:
-    return conn.execute(
-        select(deliveries)
-        .where(_table.destination == destination, _table.state == state)
-        .where(or_(reached <= now, reached > now + LONGEST_PAUSE_S))
-        .order_by(_table.priority, _table.id)
-        .limit(1)
-    ).one_or_none()
 
 
 def _while_held(conn: Connection, delivery: Delivery, changes: dict[str, Any]) -> None:
@@ -217,7 +213,7 @@ def _while_held(conn: Connection, delivery: Delivery, changes: dict[str, Any]) -
 
 def _settle(conn: Connection, delivery: Delivery, now: float, state: str, changes: dict[str, Any]) -> None:
     _while_held(conn, delivery, {"state": state, **_NO_LEASE, **changes})
-    duration_ms = (now - delivery.leased_at) * 1000.0
+    duration_ms = max(now - delivery.leased_at, 0.0) * 1000.0  # a clock may have been set back meanwhile
     _note(conn, delivery.id, now, _LEASED, state, changes.get("cause"), changes.get("detail"), duration_ms)
 
 

@@ -13,8 +13,9 @@ import pytest
 from sqlalchemy import update
 
 from appliance.demo.stage import free_port, listening
+from appliance.lane import Lane
 from appliance.schema import answers, studies
-from appliance.uplink import AnswerLane, CloudCarrier, Lane
+from appliance.uplink import AnswerLane, CloudCarrier
 from store_forward.cloud.serve import run_endpoint
 from store_forward.cloud.settings import CloudSettings
 from store_forward.database import reading, writing
