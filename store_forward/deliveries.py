@@ -109,6 +109,7 @@ deliveries: Final = Table(
     Column("next_at", Float, nullable=False),
     Column("lease_owner", Text),
     Column("lease_until", Float),
+    Column("lease_boot", Text),
     Column("receipt", Text),
     Column("cause", Text),
     Column("detail", Text),
@@ -116,6 +117,7 @@ deliveries: Final = Table(
     Column("settled_at", Float),
     CheckConstraint("state IN ('waiting', 'leased', 'delivered', 'parked')", name="delivery_state"),
     CheckConstraint("(state = 'leased') = (lease_owner IS NOT NULL)", name="delivery_lease"),
+    CheckConstraint("(state = 'leased') = (lease_boot IS NOT NULL)", name="delivery_lease_boot"),
     CheckConstraint("(state = 'delivered') = (receipt IS NOT NULL)", name="delivery_receipt"),
     Index("deliveries_by_turn", "destination", "state", "priority", "next_at"),
 )

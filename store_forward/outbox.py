@@ -19,6 +19,7 @@ from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from store_forward.backoff import next_delay_s
+from store_forward.boot import boot_id
 from store_forward.deliveries import (
     Delivery,
     DeliveryRequest,
@@ -93,16 +94,19 @@ def lease(
     now: float,
     lease_s: float,
     *,
+    boot: str | None = None,
     least_urgent: int | None = None,
 ) -> Delivery | None:
     """Take the next delivery for ``destination``, and count the attempt; None when none is due.
 
-    ``owner`` must be unique to one worker of one process. ``least_urgent`` is the highest priority number
-    that may be taken. Raises ValueError for a lease that is not between 0 and LONGEST_LEASE_S.
+    ``owner`` must be unique to one worker of one process; ``boot`` is the machine's present boot unless
+    given. ``least_urgent`` is the highest priority number that may be taken. Raises ValueError for a lease
+    that is not between 0 and LONGEST_LEASE_S.
     """
     if not 0 < lease_s <= LONGEST_LEASE_S:
         raise ValueError(f"a lease lasts between 0 and {LONGEST_LEASE_S} seconds")
-    row = next_due(conn, destination, now, least_urgent)
+    boot = boot or boot_id()
+    row = next_due(conn, destination, now, boot, least_urgent)
     if row is None:
         return None
     leased = Delivery(
@@ -115,9 +119,13 @@ def lease(
         leased_at=now,
         created_at=row.created_at,
     )
-    changes = {"attempts": leased.attempts, "lease_owner": owner, "lease_until": leased.lease_until}
-    conn.execute(update(deliveries).where(_table.id == row.id).values(state=_LEASED, **changes))
-    _note(conn, row.id, now, row.state, _LEASED, "lease_expired" if row.state == _LEASED else None)
+    held = {"lease_owner": owner, "lease_until": leased.lease_until, "lease_boot": boot}
+    changes = {"state": _LEASED, "attempts": leased.attempts, **held}
+    conn.execute(update(deliveries).where(_table.id == row.id).values(**changes))
+    if row.state == _LEASED:
+        _note(conn, row.id, now, _LEASED, _LEASED, "lease_expired" if row.lease_boot == boot else "machine_restarted")
+    else:
+        _note(conn, row.id, now, row.state, _LEASED)
     return leased
 
 
@@ -192,12 +200,14 @@ def wake(conn: Connection, destination: str, now: float) -> int:
     return _move(conn, later.where(_table.next_at > now), now, _WAITING, "link_restored", {"next_at": now})
 
 
-def any_due(conn: Connection, destination: str, now: float, *, least_urgent: int | None = None) -> bool:
+def any_due(
+    conn: Connection, destination: str, now: float, *, boot: str | None = None, least_urgent: int | None = None
+) -> bool:
     """Whether :func:`lease` would find something; a read, so that an idle lane never takes the write lock."""
-    return next_due(conn, destination, now, least_urgent) is not None
+    return next_due(conn, destination, now, boot or boot_id(), least_urgent) is not None
 
 
-_NO_LEASE: Final = {"lease_owner": None, "lease_until": None}
+_NO_LEASE: Final = {"lease_owner": None, "lease_until": None, "lease_boot": None}
 
 
 def _while_held(conn: Connection, delivery: Delivery, changes: dict[str, Any]) -> None:

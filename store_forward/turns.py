@@ -1,8 +1,8 @@
 """Whose turn it is at a destination: of what is due, the most urgent, and of those the longest due.
 
-Due is what waits and whose time has come, and what is leased under a lease that is void. Nothing a clock
-does may strand a delivery: a time further ahead than any pause or lease we give can only come from a clock
-that was wrong, and counts as reached.
+Due is what waits and whose time has come, and what is leased under a lease that is void: it ran out, or was
+taken in an earlier boot, when whoever held it has died. Nothing a clock does may strand a delivery: a time
+further ahead than any pause or lease we give can only come from a clock that was wrong, and counts as reached.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _table = deliveries.c
 _Row = Row[Any]
 
 
-def next_due(conn: Connection, destination: str, now: float, least_urgent: int | None = None) -> _Row | None:
+def next_due(conn: Connection, destination: str, now: float, boot: str, least_urgent: int | None = None) -> _Row | None:
     """The row that is to go next, or None; with ``least_urgent``, of no higher priority number than that.
 
     Takes a few searches of an index for each priority in use, however much waits.
     """
     waiting = _first_waiting(conn, destination, now, least_urgent)
-    rows = [*_void_leases(conn, destination, now, least_urgent), *([waiting] if waiting is not None else [])]
+    rows = [*_void_leases(conn, destination, now, boot, least_urgent), *([waiting] if waiting is not None else [])]
     return min(rows, key=lambda row: (row.priority, row.next_at, row.id), default=None)
 
 
@@ -53,16 +53,17 @@ def _priorities(conn: Connection, destination: str, least_urgent: int | None) ->
         priority = conn.scalar(lowest.where(_table.priority > priority))
 
 
-def _void_leases(conn: Connection, destination: str, now: float, least_urgent: int | None) -> list[_Row]:
+def _void_leases(conn: Connection, destination: str, now: float, boot: str, least_urgent: int | None) -> list[_Row]:
     """Leased rows whose lease no longer holds; there are never more of them than workers."""
-    query = _of(destination, DeliveryState.LEASED).where(_void(now))
+    query = _of(destination, DeliveryState.LEASED).where(_void(now, boot))
     if least_urgent is not None:
         query = query.where(_table.priority <= least_urgent)
     return list(conn.execute(query).all())
 
 
-def _void(now: float) -> ColumnElement[bool]:
-    return or_(_table.lease_until <= now, _table.lease_until > now + LONGEST_LEASE_S)
+def _void(now: float, boot: str) -> ColumnElement[bool]:
+    by_time = or_(_table.lease_until <= now, _table.lease_until > now + LONGEST_LEASE_S)
+    return or_(by_time, _table.lease_boot != boot)
 
 
 def _of(destination: str, state: DeliveryState) -> Select[Any]:

@@ -31,12 +31,14 @@ class Outbox(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.engine = self.opened()
         self.now = 1000.0
+        self.boot = "boot 0"
         self.rng = random.Random(0)
         self.promised: set[str] = set()
         self.receipts: dict[str, str] = {}
         self.held: dict[str, Delivery] = {}
         self.in_hand: list[Delivery] = []
         self.attempts: dict[str, int] = {}
+        self.boots: dict[str, str] = {}
 
     def opened(self) -> Engine:
         """The database, as a process that has just started finds it."""
@@ -73,15 +75,17 @@ class Outbox(RuleBasedStateMachine):
     def lease(self, worker: str) -> None:
         """Never something that is delivered or that another holds; the attempt is counted."""
         with writing(self.engine) as connection:
-            due = outbox.any_due(connection, "cloud", self.now)
-            delivery = outbox.lease(connection, "cloud", worker, self.now, LEASE_S)
+            due = outbox.any_due(connection, "cloud", self.now, boot=self.boot)
+            delivery = outbox.lease(connection, "cloud", worker, self.now, LEASE_S, boot=self.boot)
         assert (delivery is not None) == due
         if delivery is None:
             return
         assert delivery.key in self.promised
         assert delivery.key not in self.receipts
         holder = self.held.get(delivery.key)
-        assert holder is None or not self.now < holder.lease_until <= self.now + outbox.LONGEST_PAUSE_S
+        still = holder is not None and self.now < holder.lease_until <= self.now + outbox.LONGEST_LEASE_S
+        assert not still or self.boots[delivery.key] != self.boot
+        self.boots[delivery.key] = self.boot
         self.attempts[delivery.key] = self.attempts.get(delivery.key, 0) + 1
         assert delivery.attempts == self.attempts[delivery.key]
         self.held[delivery.key] = delivery
@@ -99,8 +103,17 @@ class Outbox(RuleBasedStateMachine):
         self.in_hand.clear()
         self.engine = self.opened()
 
+    @rule()
+    def power_cut(self) -> None:
+        """The machine goes down and comes up: every lease is void at once."""
+        self.crash()
+        self.boot = f"boot {int(self.boot.split()[1]) + 1}"
+        with reading(self.engine) as connection:
+            due = outbox.any_due(connection, "cloud", self.now, boot=self.boot)
+        assert due or not self.held
+
     @precondition(lambda self: self.in_hand)
-    @rule(which=st.integers(0, 50), how=st.sampled_from(["delivered", "deferred", "refused", "extended"]))
+    @rule(which=st.integers(0, 50), how=st.sampled_from(["delivered", "deferred", "released", "refused", "extended"]))
     def settle(self, which: int, how: str) -> None:
         """Works exactly for whoever holds the lease."""
         delivery = self.in_hand[which % len(self.in_hand)]
@@ -129,6 +142,8 @@ class Outbox(RuleBasedStateMachine):
             outbox.delivered(connection, delivery, f"receipt {delivery.attempts}", self.now)
         elif how == "deferred":
             outbox.deferred(connection, delivery, "down", "", self.now, self.rng)
+        elif how == "released":
+            outbox.released(connection, delivery, "gave_way", self.now)
         else:
             outbox.refused(connection, delivery, "refused", "", self.now)
         return None

@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, select
 
 from store_forward import outbox
+from store_forward.boot import BOOT_ID_FILE, boot_id, read_boot_id
 from store_forward.database import writing
 from store_forward.outbox import Delivery, DeliveryRequest, DeliveryState, LeaseLost, deliveries, delivery_events
 
@@ -111,6 +113,51 @@ def test_a_lease_that_ran_out_but_was_not_taken_still_settles(engine: Engine) ->
         delivery = leased(connection)
         outbox.delivered(connection, delivery, "receipt", 1000.0)
         assert row_of(connection, delivery.id).state == "delivered"
+
+
+def test_a_lease_of_an_earlier_boot_is_void_at_once(engine: Engine) -> None:
+    """Whoever held it died with the machine; the delivery does not wait for the lease's time."""
+    with writing(engine) as connection:
+        outbox.enqueue(connection, REQUEST, 1.0)
+        first = outbox.lease(connection, "cloud", "me", 10.0, 30.0, boot="the first boot")
+        assert first is not None
+        assert outbox.any_due(connection, "cloud", 10.5, boot="the second boot")
+        second = outbox.lease(connection, "cloud", "me", 10.5, 30.0, boot="the second boot")
+        assert second is not None
+        assert (second.id, second.attempts) == (first.id, 2)
+        with pytest.raises(LeaseLost):
+            outbox.delivered(connection, first, "receipt", 11.0)
+        last = connection.execute(select(delivery_events).order_by(delivery_events.c.id.desc())).first()
+    assert last is not None
+    assert (last.state_from, last.state_to, last.cause) == ("leased", "leased", "machine_restarted")
+
+
+def test_a_lease_of_this_boot_holds(engine: Engine) -> None:
+    """Another process of the same boot does not take it before its time is over; extending keeps the boot."""
+    with writing(engine) as connection:
+        outbox.enqueue(connection, REQUEST, 1.0)
+        first = leased(connection, now=10.0)
+        assert outbox.lease(connection, "cloud", "other", 39.0, 30.0) is None
+        outbox.extend(connection, first, 39.0, 30.0)
+        assert outbox.lease(connection, "cloud", "other", 68.0, 30.0) is None
+        assert leased(connection, now=69.0, owner="other").attempts == 2
+
+
+@pytest.mark.parametrize("back_s", [outbox.LONGEST_LEASE_S + 1, 3600.0, 1e9])
+def test_a_clock_set_back_voids_a_lease(engine: Engine, back_s: float) -> None:
+    """A lease that seems to last longer than any we give was taken under another clock: void at once."""
+    with writing(engine) as connection:
+        outbox.enqueue(connection, REQUEST, 1.0)
+        first = leased(connection, now=2e9)
+        assert leased(connection, now=2e9 - back_s, owner="other").id == first.id
+
+
+def test_the_boot_id_is_the_kernels(tmp_path: Path) -> None:
+    """And one word for all boots where the kernel does not say, so that nothing is void by mistake."""
+    assert boot_id() == BOOT_ID_FILE.read_text(encoding="ascii").strip()
+    assert read_boot_id(tmp_path / "none") == "unknown"
+    (tmp_path / "empty").touch()
+    assert read_boot_id(tmp_path / "empty") == "unknown"
 
 
 def test_a_lease_can_be_held_longer(engine: Engine) -> None:
@@ -233,7 +280,7 @@ def test_depth_counts_by_destination_and_state(engine: Engine) -> None:
     ]
 
 
-@pytest.mark.parametrize("lease_s", [0.0, -1.0, outbox.LONGEST_PAUSE_S + 1, float("nan")])
+@pytest.mark.parametrize("lease_s", [0.0, -1.0, outbox.LONGEST_LEASE_S + 1, float("nan")])
 def test_a_lease_has_a_sensible_length(engine: Engine, lease_s: float) -> None:
     """One that never ends would lose the delivery with its holder."""
     with writing(engine) as connection, pytest.raises(ValueError, match="lease"):
