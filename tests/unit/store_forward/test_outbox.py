@@ -179,6 +179,44 @@ def test_a_deferred_delivery_waits_its_pause(engine: Engine) -> None:
         assert leased(connection, now=80.0).attempts == 2
 
 
+@pytest.mark.parametrize("failures", [0, 9_999, 2**40])
+def test_what_can_be_tried_again_is_tried_without_end(engine: Engine, failures: int) -> None:
+    """However often it has failed: it waits, at most the cap, and is due again; the count goes on."""
+    with writing(engine) as connection:
+        number = outbox.enqueue(connection, REQUEST, 0.0)
+        connection.execute(deliveries.update().values(attempts=failures, failures=failures))
+        now, rng = 0.0, random.Random(3)
+        for _ in range(50):
+            held = leased(connection, now=now)
+            pause_s = outbox.deferred(connection, held, "cloud_unreachable", "", now, rng, cap_s=300.0)
+            assert 0.0 <= pause_s <= 300.0
+            now += 300.0
+        row = row_of(connection, number)
+    assert (row.state, row.attempts, row.failures) == ("waiting", failures + 50, failures + 50)
+
+
+def test_only_failures_make_the_pause_longer(engine: Engine) -> None:
+    """An attempt that gave way twenty times and then fails waits as after a first failure; a person starts anew."""
+    with writing(engine) as connection:
+        number = outbox.enqueue(connection, REQUEST, 0.0)
+        for _ in range(20):
+            outbox.released(connection, leased(connection, now=1.0), "gave_way", 1.0)
+        pause_s = outbox.deferred(connection, leased(connection, now=1.0), "down", "", 1.0, random.Random(0))
+        assert pause_s <= 2.0
+        assert (row_of(connection, number).attempts, row_of(connection, number).failures) == (21, 1)
+        outbox.retry(connection, [number], 1.0)
+        assert row_of(connection, number).failures == 0
+
+
+@pytest.mark.parametrize(("asked_s", "pause_s"), [(7200.0, 7200.0), (1e9, outbox.LONGEST_PAUSE_S)])
+def test_the_far_side_may_ask_for_patience_within_reason(engine: Engine, asked_s: float, pause_s: float) -> None:
+    """Longer than the cap, and never longer than a day."""
+    with writing(engine) as connection:
+        outbox.enqueue(connection, REQUEST, 0.0)
+        waits_s = outbox.deferred(connection, leased(connection), "cloud_full", "", 10.0, random.Random(0), asked_s)
+    assert waits_s == pause_s
+
+
 def test_a_refused_delivery_waits_for_a_person(engine: Engine) -> None:
     """Never due again by itself; due at once when a person asks."""
     with writing(engine) as connection:
