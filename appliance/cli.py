@@ -209,53 +209,158 @@ def _box(settings: Settings) -> Any:
     return open_home(settings)
 
 
+def _chosen(words: Any, settings: Settings, engine: Any, *, required: bool) -> Any:
+    """The selection that is meant; wrong use with the repair when the words make no sense."""
+    import time
+
+    from appliance.commands.outbox_choice import WrongChoice, require_choice, require_destination, selection_of
+
+    try:
+        if required:
+            require_choice(words)
+        require_destination(words, settings, engine)
+        return selection_of(words, time.time())
+    except WrongChoice as wrong:
+        raise typer.BadParameter(str(wrong)) from None
+
+
+Numbers = Annotated[list[int] | None, typer.Argument(metavar="[DELIVERIES]...", help="Delivery numbers.")]
+State = Annotated[str | None, typer.Option("--state", help="Only waiting, leased, delivered or parked ones.")]
+Destination = Annotated[str | None, typer.Option("--destination", help="Only to this destination.")]
+OlderThan = Annotated[
+    str | None, typer.Option("--older-than", metavar="DURATION", help="Only those asked for before: 90s, 15m, 2h, 3d.")
+]
+Cause = Annotated[str | None, typer.Option("--cause", help="Only those with this cause, such as cloud_full.")]
+Everything = Annotated[bool, typer.Option("--all", help="Every delivery there is.")]
+
+
 @outbox_app.command("list")
 def outbox_list(
-    state: Annotated[str | None, typer.Option(help="waiting, leased, delivered or parked.")] = None,
-    destination: Annotated[str | None, typer.Option(help="Only this destination.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100_000)] = 100,
+    state: State = None,
+    destination: Destination = None,
+    older_than: OlderThan = None,
+    cause: Cause = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many.")] = 100,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Deliveries, the next to go first."""
     from appliance.commands.outbox import as_line, list_deliveries
+    from appliance.commands.outbox_choice import Words
 
-    for row in list_deliveries(_box(load_settings(config)).engine, state, destination, limit):
+    settings = load_settings(config)
+    engine = _box(settings).engine
+    words = Words((), destination, state, older_than, cause)
+    for row in list_deliveries(engine, _chosen(words, settings, engine, required=False), limit):
         _emit(row) if as_json else _say(as_line(row))
 
 
 @outbox_app.command("show")
-def outbox_show(delivery: int, config: Config = None, as_json: Json = False) -> None:
+def outbox_show(
+    delivery: Annotated[int, typer.Argument(help="Its number.")], config: Config = None, as_json: Json = False
+) -> None:
     """One delivery with every attempt."""
-    from appliance.commands.outbox import as_text, show_delivery
+    from appliance.commands.outbox import NoSuchDelivery, as_text, show_delivery
 
-    found = show_delivery(_box(load_settings(config)).engine, delivery)
-    if found is None:
-        raise _fail(f"there is no delivery {delivery}; scanside outbox list shows all")
+    try:
+        found = show_delivery(_box(load_settings(config)).engine, delivery)
+    except NoSuchDelivery as unknown:
+        raise _fail(str(unknown)) from None
     _emit(found) if as_json else _say(as_text(found))
 
 
 @outbox_app.command("retry")
 def outbox_retry(
-    deliveries: Annotated[list[int] | None, typer.Argument(help="Delivery numbers.")] = None,
-    parked: Annotated[bool, typer.Option("--parked", help="All that are parked.")] = False,
+    deliveries: Numbers = None,
+    parked: Annotated[bool, typer.Option("--parked", help="The same as --state parked.")] = False,
+    state: State = None,
+    destination: Destination = None,
+    older_than: OlderThan = None,
+    cause: Cause = None,
+    everything: Everything = False,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Make deliveries due now."""
-    from appliance.commands.outbox import retry_deliveries
+    """Make deliveries due now: parked and waiting ones among those that are given."""
+    from appliance.commands.outbox import NoSuchDelivery, moved_text, retry_deliveries
+    from appliance.commands.outbox_choice import Words
 
-    count = retry_deliveries(_box(load_settings(config)).engine, deliveries or [], parked)
-    _emit({"due": count}) if as_json else _say(f"{count} due now")
+    if parked and state not in (None, "parked"):
+        raise typer.BadParameter("--parked and --state contradict each other; leave one out")
+    settings = load_settings(config)
+    engine = _box(settings).engine
+    state = "parked" if parked else state
+    words = Words(tuple(deliveries or ()), destination, state, older_than, cause, everything)
+    try:
+        moved, left = retry_deliveries(engine, _chosen(words, settings, engine, required=True))
+    except NoSuchDelivery as unknown:
+        raise _fail(f"{unknown}. Nothing has changed.") from None
+    text = moved_text(moved, left, "due now", "delivered, or under way")
+    _emit({"due": moved, "left": left}) if as_json else _say(text)
 
 
 @outbox_app.command("park")
-def outbox_park(deliveries: list[int], config: Config = None, as_json: Json = False) -> None:
-    """Set deliveries aside until a person asks for them again."""
-    from appliance.commands.outbox import park_deliveries
+def outbox_park(
+    deliveries: Numbers = None,
+    state: State = None,
+    destination: Destination = None,
+    older_than: OlderThan = None,
+    cause: Cause = None,
+    everything: Everything = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Set deliveries aside until a person asks for them again; what is under way is broken off."""
+    from appliance.commands.outbox import NoSuchDelivery, moved_text, park_deliveries
+    from appliance.commands.outbox_choice import Words
 
-    count = park_deliveries(_box(load_settings(config)).engine, deliveries)
-    _emit({"parked": count}) if as_json else _say(f"{count} parked")
+    settings = load_settings(config)
+    engine = _box(settings).engine
+    words = Words(tuple(deliveries or ()), destination, state, older_than, cause, everything)
+    try:
+        moved, left = park_deliveries(engine, _chosen(words, settings, engine, required=True))
+    except NoSuchDelivery as unknown:
+        raise _fail(f"{unknown}. Nothing has changed.") from None
+    text = moved_text(moved, left, "parked", "delivered, or parked already")
+    _emit({"parked": moved, "left": left}) if as_json else _say(text)
+
+
+@outbox_app.command("export")
+def outbox_export(
+    deliveries: Numbers = None,
+    state: State = None,
+    destination: Destination = None,
+    older_than: OlderThan = None,
+    cause: Cause = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File to write; without it, standard output.")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV, a row for every event, instead of JSON lines.")] = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Write deliveries with their history for a ticket to the far side; all of them when none are named."""
+    from appliance.commands.outbox import NoSuchDelivery
+    from appliance.commands.outbox_choice import Words
+    from appliance.commands.outbox_export import export
+
+    settings = load_settings(config)
+    engine = _box(settings).engine
+    words = Words(tuple(deliveries or ()), destination, state, older_than, cause)
+    selection = _chosen(words, settings, engine, required=False)
+    try:
+        if out is None:
+            export(engine, selection, sys.stdout, as_csv)
+            return
+        with out.open("x", encoding="utf-8", newline="") as file:
+            written = export(engine, selection, file, as_csv)
+    except NoSuchDelivery as unknown:
+        if out is not None:
+            out.unlink()
+        raise _fail(str(unknown)) from None
+    except FileExistsError:
+        raise _fail(f"{out} is there already; name another file, or move it away") from None
+    except OSError as error:
+        raise _fail(f"{out or 'standard output'}: {error.strerror}; nothing can be relied on there") from None
+    _emit({"exported": written, "file": str(out)}) if as_json else _say(f"{written} written to {out}")
 
 
 @models_app.command("list")

@@ -20,6 +20,7 @@ from appliance.settings import Cloud, Pacs
 from store_forward import outbox
 from store_forward.database import reading, writing
 from store_forward.errors import DeliveryDeferred
+from store_forward.moves import WOKEN_AT_ONCE
 from store_forward.outbox import Contact, Delivery
 from store_forward.spool import Spool
 from store_forward.uplink import CloudLink
@@ -80,8 +81,6 @@ class AnswerLane:
             return True
         with writing(self._engine) as connection:
             outbox.record_contact(connection, CLOUD, "cloud", Contact.UP, "", now())
-            if not was_up:
-                outbox.wake(connection, CLOUD, now())
             for answer in found:
                 row = {
                     "seq": answer.seq,
@@ -92,7 +91,16 @@ class AnswerLane:
                 connection.execute(insert(answers).values(**row).on_conflict_do_nothing())
             if found:
                 outbox.advance_cursor(connection, CLOUD, max(answer.seq for answer in found))
+        if not was_up:
+            self._wake(now)
         return True
+
+    def _wake(self, now: Callable[[], float]) -> None:
+        """Bit by bit, so that a long queue keeps nobody from writing meanwhile."""
+        moved = WOKEN_AT_ONCE
+        while moved == WOKEN_AT_ONCE:
+            with writing(self._engine) as connection:
+                moved = outbox.wake(connection, CLOUD, now())
 
     def run(self, stop: threading.Event) -> None:
         """Poll until told to stop; every 2 s while the link is down, and never without a pause between two polls."""

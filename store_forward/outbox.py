@@ -11,9 +11,8 @@ Whose turn it is stands in ``store_forward.turns``.
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
 from dataclasses import asdict, replace
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.sqlite import insert
@@ -39,6 +38,7 @@ from store_forward.destinations import (
     record_contact,
 )
 from store_forward.errors import LeaseLost
+from store_forward.moves import NO_LEASE, park, retry, wake
 from store_forward.turns import LONGEST_LEASE_S, LONGEST_PAUSE_S, next_due
 
 __all__ = [
@@ -182,32 +182,11 @@ def refused(conn: Connection, delivery: Delivery, cause: str, detail: str, now: 
     _settle(conn, delivery, now, _PARKED, {"cause": cause, "detail": detail, "settled_at": now})
 
 
-def retry(conn: Connection, ids: Collection[int], now: float) -> int:
-    """A person asks for these now: parked and waiting deliveries become due. Returns how many."""
-    movable = select(_table.id, _table.state).where(_table.id.in_(ids), _table.state.in_([_PARKED, _WAITING]))
-    return _move(conn, movable, now, _WAITING, "retried_by_person", {"next_at": now, "failures": 0, "settled_at": None})
-
-
-def park(conn: Connection, ids: Collection[int], cause: str, now: float) -> int:
-    """Set these aside, whatever is under way: a holder of the lease gets LeaseLost. Returns how many."""
-    movable = select(_table.id, _table.state).where(_table.id.in_(ids), _table.state.in_([_WAITING, _LEASED]))
-    return _move(conn, movable, now, _PARKED, cause, {"cause": cause, "settled_at": now, **_NO_LEASE})
-
-
-def wake(conn: Connection, destination: str, now: float) -> int:
-    """The way to ``destination`` is open again: everything that waits for it becomes due. Returns how many."""
-    later = select(_table.id, _table.state).where(_table.destination == destination, _table.state == _WAITING)
-    return _move(conn, later.where(_table.next_at > now), now, _WAITING, "link_restored", {"next_at": now})
-
-
 def any_due(
     conn: Connection, destination: str, now: float, *, boot: str | None = None, least_urgent: int | None = None
 ) -> bool:
     """Whether :func:`lease` would find something; a read, so that an idle lane never takes the write lock."""
     return next_due(conn, destination, now, boot or boot_id(), least_urgent) is not None
-
-
-_NO_LEASE: Final = {"lease_owner": None, "lease_until": None, "lease_boot": None}
 
 
 def _while_held(conn: Connection, delivery: Delivery, changes: dict[str, Any]) -> None:
@@ -222,17 +201,9 @@ def _while_held(conn: Connection, delivery: Delivery, changes: dict[str, Any]) -
 
 
 def _settle(conn: Connection, delivery: Delivery, now: float, state: str, changes: dict[str, Any]) -> None:
-    _while_held(conn, delivery, {"state": state, **_NO_LEASE, **changes})
+    _while_held(conn, delivery, {"state": state, **NO_LEASE, **changes})
     duration_ms = max(now - delivery.leased_at, 0.0) * 1000.0  # a clock may have been set back meanwhile
     _note(conn, delivery.id, now, _LEASED, state, changes.get("cause"), changes.get("detail"), duration_ms)
-
-
-def _move(conn: Connection, movable: Any, now: float, state: str, cause: str, changes: dict[str, Any]) -> int:
-    rows = conn.execute(movable).all()
-    for row in rows:
-        conn.execute(update(deliveries).where(_table.id == row.id).values(state=state, **changes))
-        _note(conn, row.id, now, row.state, state, cause)
-    return len(rows)
 
 
 def _note(

@@ -34,7 +34,7 @@ def next_due(conn: Connection, destination: str, now: float, boot: str, least_ur
 
 
 def _first_waiting(conn: Connection, destination: str, now: float, least_urgent: int | None) -> _Row | None:
-    for priority in _priorities(conn, destination, least_urgent):
+    for priority in priorities(conn, destination, least_urgent):
         for reached in (_table.next_at <= now, _table.next_at > now + LONGEST_PAUSE_S):
             query = _of(destination, DeliveryState.WAITING).where(_table.priority == priority, reached)
             row = conn.execute(query.order_by(_table.next_at, _table.id).limit(1)).one_or_none()
@@ -43,7 +43,7 @@ def _first_waiting(conn: Connection, destination: str, now: float, least_urgent:
     return None
 
 
-def _priorities(conn: Connection, destination: str, least_urgent: int | None) -> Iterator[int]:
+def priorities(conn: Connection, destination: str, least_urgent: int | None = None) -> Iterator[int]:
     """The priorities of what waits, most urgent first; found one after the other, not by reading all rows."""
     state = _table.state == DeliveryState.WAITING.value
     lowest = select(func.min(_table.priority)).where(_table.destination == destination, state)

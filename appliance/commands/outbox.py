@@ -4,57 +4,71 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Engine, select
 
+from store_forward import outbox
 from store_forward.database import reading, writing
-from store_forward.outbox import deliveries, delivery_events, park, retry
+from store_forward.outbox import deliveries
+from store_forward.selection import Selection, count, events_of, first, missing
 
-_SHOWN = (
+SHOWN: Final = (
     "id", "state", "priority", "kind", "destination", "subject", "revision", "payload", "size_bytes", "attempts",
     "next_at", "cause", "detail", "receipt", "created_at", "settled_at",
 )  # fmt: skip
 
 
-def list_deliveries(engine: Engine, state: str | None, destination: str | None, limit: int) -> list[dict[str, Any]]:
+class NoSuchDelivery(Exception):
+    """A number was given that no delivery has. Nothing was changed."""
+
+    def __init__(self, numbers: list[int]) -> None:
+        shown = ", ".join(map(str, numbers))
+        super().__init__(f"there is no delivery {shown}; scanside outbox list shows all")
+
+
+def list_deliveries(engine: Engine, selection: Selection, limit: int) -> list[dict[str, Any]]:
     """Up to ``limit`` deliveries, the next to go first."""
-    query = select(*(deliveries.c[name] for name in _SHOWN)).order_by(deliveries.c.priority, deliveries.c.id)
-    if state is not None:
-        query = query.where(deliveries.c.state == state)
-    if destination is not None:
-        query = query.where(deliveries.c.destination == destination)
     with reading(engine) as connection:
-        return [dict(row) for row in connection.execute(query.limit(limit)).mappings()]
+        return [dict(row) for row in first(connection, selection, limit, SHOWN)]
 
 
-def show_delivery(engine: Engine, number: int) -> dict[str, Any] | None:
-    """One delivery with its history, or None."""
+def show_delivery(engine: Engine, number: int) -> dict[str, Any]:
+    """One delivery with its history. Raises NoSuchDelivery."""
     with reading(engine) as connection:
-        row = connection.execute(
-            select(*(deliveries.c[name] for name in _SHOWN)).where(deliveries.c.id == number)
-        ).mappings().one_or_none()  # fmt: skip
+        query = select(*(deliveries.c[name] for name in SHOWN)).where(deliveries.c.id == number)
+        row = connection.execute(query).mappings().one_or_none()
         if row is None:
-            return None
-        events = connection.execute(
-            select(delivery_events).where(delivery_events.c.delivery_id == number).order_by(delivery_events.c.id)
-        ).mappings()
-        return dict(row) | {"events": [dict(event) for event in events]}
+            raise NoSuchDelivery([number])
+        return dict(row) | {"events": [dict(event) for event in events_of(connection, number)]}
 
 
-def retry_deliveries(engine: Engine, numbers: list[int], all_parked: bool) -> int:
-    """Make these due now; returns how many could be."""
+def retry_deliveries(engine: Engine, selection: Selection) -> tuple[int, int]:
+    """Make these due now; returns how many were moved and how many left as they are. Raises NoSuchDelivery."""
     with writing(engine) as connection:
-        if all_parked:
-            parked = connection.execute(select(deliveries.c.id).where(deliveries.c.state == "parked")).scalars()
-            numbers = [*numbers, *parked]
-        return retry(connection, numbers, time.time())
+        _require_known(connection, selection)
+        matching = count(connection, selection)
+        moved = outbox.retry(connection, selection.condition, time.time())
+    return moved, matching - moved
 
 
-def park_deliveries(engine: Engine, numbers: list[int]) -> int:
-    """Set these aside; returns how many could be."""
+def park_deliveries(engine: Engine, selection: Selection) -> tuple[int, int]:
+    """Set these aside; returns how many were moved and how many left as they are. Raises NoSuchDelivery."""
     with writing(engine) as connection:
-        return park(connection, numbers, "parked_by_person", time.time())
+        _require_known(connection, selection)
+        matching = count(connection, selection)
+        moved = outbox.park(connection, selection.condition, "parked_by_person", time.time())
+    return moved, matching - moved
+
+
+def _require_known(connection: Any, selection: Selection) -> None:
+    if selection.ids and (unknown := missing(connection, selection.ids)):
+        raise NoSuchDelivery(unknown)
+
+
+def moved_text(moved: int, left: int, words: str, why_left: str) -> str:
+    """How many were moved, and why the others were not, for a person."""
+    return f"{moved} {words}" + (f", {left} left as they are: {why_left}" if left else "")
 
 
 def as_line(row: dict[str, Any]) -> str:
@@ -67,7 +81,7 @@ def as_line(row: dict[str, Any]) -> str:
 
 def as_text(found: dict[str, Any]) -> str:
     """One delivery with its history for a person."""
-    lines = [f"{name:<12} {found[name]}" for name in _SHOWN if found[name] is not None]
+    lines = [f"{name:<12} {found[name]}" for name in SHOWN if found[name] is not None]
     for event in found["events"]:
         at = datetime.fromtimestamp(event["at"], UTC).isoformat(timespec="seconds")
         lines.append(f"  {at}  {event['state_from'] or '·'} → {event['state_to']}  {event['cause'] or ''}".rstrip())

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from appliance.settings import Settings
 from store_forward.outbox import deliveries, destinations
+from store_forward.selection import destination_names
 
 #: A study has a handful of deliveries; of one that is reopened very often the latest are read.
 _MOST_PER_STUDY = 40
@@ -139,7 +140,7 @@ def _open_deliveries(conn: Connection) -> dict[tuple[str, str], tuple[int, float
     """
     c = deliveries.c
     groups: dict[tuple[str, str], tuple[int, list[int]]] = {}
-    for name in _destination_names(conn):
+    for name in destination_names(conn):
         query = (
             select(c.state, c.priority, func.count().label("number"), func.min(c.id).label("first"))
             .where(c.destination == name, c.state.in_(_OPEN))
@@ -151,17 +152,6 @@ def _open_deliveries(conn: Connection) -> dict[tuple[str, str], tuple[int, float
     ids = [first for _, firsts in groups.values() for first in firsts]
     made = {row.id: row.created_at for row in conn.execute(select(c.id, c.created_at).where(c.id.in_(ids)))}
     return {key: (number, min(made[first] for first in firsts)) for key, (number, firsts) in groups.items()}
-
-
-def _destination_names(conn: Connection) -> list[str]:
-    """The distinct destinations of the outbox, by index searches: DISTINCT would read the whole index."""
-    names: list[str] = []
-    column = deliveries.c.destination
-    name = conn.scalar(select(func.min(column)))
-    while name is not None:
-        names.append(name)
-        name = conn.scalar(select(func.min(column)).where(column > name))
-    return names
 
 
 def parked_deliveries(conn: Connection, names: Iterable[str]) -> tuple[ParkedDelivery, ...]:

@@ -13,7 +13,7 @@ from appliance.cli import app
 
 COMMANDS = (
     ["serve"], ["cloud"], ["demo"], ["triage"], ["evaluate"], ["status"], ["check"], ["deidentify"], ["bench"],
-    ["outbox", "list"], ["outbox", "show"], ["outbox", "retry"], ["outbox", "park"],
+    ["outbox", "list"], ["outbox", "show"], ["outbox", "retry"], ["outbox", "park"], ["outbox", "export"],
     ["models", "list"], ["models", "verify"], ["models", "selftest"],
 )  # fmt: skip
 RUN_UNTIL_STOPPED = (["serve"], ["cloud"])
@@ -46,6 +46,9 @@ def test_no_command_is_a_question() -> None:
         ["evaluate", "tiny"],
         ["outbox", "show", "one"],
         ["outbox", "list", "--limit", "0"],
+        ["outbox", "retry"],
+        ["outbox", "park", "one"],
+        ["outbox", "export", "--out"],
         ["bench", "--rounds", "0"],
         ["status", "--unknown"],
     ],
