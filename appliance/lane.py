@@ -1,6 +1,6 @@
 """A lane: lease, attempt, settle; one delivery at a time, the most urgent first.
 
-Every destination has a lane of its own, so one that is down or slow holds up no other.
+Every destination has lanes of its own, so one that is down or slow holds up no other.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 import structlog
 from sqlalchemy import Connection, Engine
 
+from appliance.line import Line
 from appliance.triage.queue import settle_if_done
 from store_forward import outbox
 from store_forward.database import reading, writing
@@ -40,7 +41,17 @@ class Carrier(Protocol):
 class Lane:
     """Lease, attempt, settle; one delivery at a time, the most urgent first."""
 
-    def __init__(self, name: str, kind: str, carrier: Carrier, engine: Engine, spool: Spool, cap_s: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        carrier: Carrier,
+        engine: Engine,
+        spool: Spool,
+        cap_s: float,
+        line: Line | None = None,
+    ) -> None:
+        """``line`` is shared by all lanes to the same destination; ``cap_s`` is the longest pause between tries."""
         self.name = name
         self._kind = kind
         self._carrier = carrier
@@ -49,36 +60,60 @@ class Lane:
         self._cap_s = cap_s
         self._owner = f"{name}-{secrets.token_hex(8)}"
         self._rng = random.Random()
+        self._line = line or Line()
+        self._held: Delivery | None = None
 
     def step(self, stop: Callable[[], bool]) -> bool:
         """Attempt the next delivery that is due; False when there is none."""
+        limit = self._line.least_urgent(time.time())
         with reading(self._engine) as connection:
-            if not outbox.any_due(connection, self.name, time.time()):
+            if not outbox.any_due(connection, self.name, time.time(), least_urgent=limit):
                 return False
         with writing(self._engine) as connection:
-            delivery = outbox.lease(connection, self.name, self._owner, time.time(), _LEASE_S)
+            now = time.time()
+            delivery = outbox.lease(connection, self.name, self._owner, now, _LEASE_S, least_urgent=limit)
         if delivery is None:
             return False
-        settle = self._attempt(delivery, stop)
+        self._held = delivery
+        with self._line.carrying(delivery.priority):
+            settle = self._attempt(delivery, stop)
+        self._write(settle)
+        self._held = None
+        return True
+
+    @property
+    def holds(self) -> bool:
+        """Whether an attempt is being made."""
+        return self._held is not None
+
+    def give_back(self) -> None:
+        """At the process's end: what is still being attempted then is due again at once, without a failure."""
+        if self._held is not None:
+            self._write(self._released(self._held, "stopped"))
+
+    def _take_back(self) -> None:
+        with writing(self._engine) as connection:
+            outbox.take_back(connection, self.name, time.time())
+
+    def _write(self, settle: Settlement) -> None:
         try:
             with writing(self._engine) as connection:
                 settle(connection, time.time())
         except LeaseLost:
-            log.warning("delivery.lease_lost", delivery=delivery.id, destination=self.name)
-        return True
+            log.warning("delivery.lease_lost", destination=self.name)
 
     def _attempt(self, delivery: Delivery, stop: Callable[[], bool]) -> Settlement:
         """Do the work outside any transaction; returns what is to be written about it."""
         path = self._spool.path(delivery.payload)
         if not self._spool.verify(delivery.payload):
             return self._refused(delivery, "spool_object_damaged", "run scanside check; the study can be read again")
-        hold = _Hold(self._engine, delivery)
+        hold = _Hold(self._engine, delivery, self._line)
         try:
             receipt = self._carrier.carry(path, delivery, lambda: stop() or hold.ends())
         except DeliveryDeferred as deferred:
             if deferred.cause != "stopped":
                 return self._deferred(delivery, deferred)
-            return self._released(delivery, "gave_way" if hold.gave_way else "stopped")
+            return self._released(delivery, hold.cause or "stopped")
         except DeliveryRefused as refused:
             return self._refused(delivery, refused.cause, refused.detail)
         return self._delivered(delivery, receipt)
@@ -124,7 +159,8 @@ class Lane:
         return write
 
     def run(self, stop: threading.Event) -> None:
-        """Drain until told to stop."""
+        """Take back what an earlier process held, then drain until told to stop."""
+        self._line.begin(self._take_back)
         while not stop.is_set():
             if not self.step(stop.is_set):
                 stop.wait(_PAUSE_S)
@@ -133,19 +169,28 @@ class Lane:
 class _Hold:
     """The lease of one attempt, and whether it should go on; asked between two chunks."""
 
-    def __init__(self, engine: Engine, delivery: Delivery) -> None:
-        self.gave_way = False
+    def __init__(self, engine: Engine, delivery: Delivery, line: Line) -> None:
+        self.cause: Literal["gave_way", "bulk_window_closed"] | None = None
         self._engine = engine
         self._delivery = delivery
+        self._line = line
         self._extend_at = time.monotonic() + _LEASE_S / 4
 
     def ends(self) -> bool:
-        """True when something more urgent is due for the same destination, or when the lease has been lost."""
+        """True when it is not its turn any more, which ``cause`` then says, or when the lease has been lost."""
+        if self._more_urgent_about():
+            self.cause = "gave_way"
+        elif not self._line.window_open_for(self._delivery.priority, time.time()):
+            self.cause = "bulk_window_closed"
+        return self.cause is not None or self._lost()
+
+    def _more_urgent_about(self) -> bool:
+        """Something more urgent is due for the same destination, or another lane carries it already."""
+        if self._line.carries_more_urgent(self._delivery.priority):
+            return True
+        more_urgent = self._delivery.priority - 1
         with reading(self._engine) as connection:
-            more_urgent = self._delivery.priority - 1
-            due = outbox.any_due(connection, self._delivery.destination, time.time(), least_urgent=more_urgent)
-        self.gave_way = due
-        return due or self._lost()
+            return outbox.any_due(connection, self._delivery.destination, time.time(), least_urgent=more_urgent)
 
     def _lost(self) -> bool:
         """Hold the lease on while a long upload gets on."""

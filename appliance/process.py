@@ -20,6 +20,7 @@ from appliance.home import Home, open_home
 from appliance.ingest.admit import Admission
 from appliance.ingest.receiver import Receiver
 from appliance.ingest.watched_folder import WatchedFolder
+from appliance.lane import Lane
 from appliance.schema import processes
 from appliance.settings import Settings
 from appliance.triage.worker import TriageWorker
@@ -103,6 +104,9 @@ def _uplink(settings: Settings, home: Home, stop: threading.Event) -> None:
     deadline = time.monotonic() + _LANES_END_S
     for thread in threads:
         thread.join(max(deadline - time.monotonic(), 0.0))
+    for lane in lanes:
+        if isinstance(lane, Lane):
+            lane.give_back()
     if failed.is_set():
         raise SystemExit(1)
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 AETitle = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16)]
+_TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -106,9 +107,30 @@ class Cloud(Section):
     token_variable: str = Field(default="SCANSIDE_CLOUD_TOKEN", description="or this environment variable")
     box_id: str = Field(default="box", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="this box's name at the cloud")
     chunk_bytes: int = Field(default=262_144, ge=1024, le=67_108_864, description="one chunk of an upload, bytes")
+    max_uploads: int = Field(default=2, ge=1, le=8, description="of equal priority, each on its own connection")
+    most_kbit_per_s: int | None = Field(
+        default=None, ge=8, le=10_000_000, description="all uploads together send no more, kbit/s; none: no cap"
+    )
+    bulk_from: str | None = Field(
+        default=None, pattern=_TIME_OF_DAY, description="bulk goes from this local time, HH:MM; none: at any time"
+    )
+    bulk_until: str | None = Field(
+        default=None,
+        pattern=_TIME_OF_DAY,
+        description="until this local time, HH:MM; escalations always go",
+    )
     timeout_s: float = Field(default=20.0, gt=0, le=600, description="one request, s")
     answer_wait_s: float = Field(default=10.0, ge=0, le=60, description="long poll for answers, s")
     backoff_cap_s: float = Field(default=300.0, ge=1, le=86400, description="longest pause between tries, s")
+
+    @model_validator(mode="after")
+    def _window_is_whole(self) -> Cloud:
+        if (self.bulk_from is None) != (self.bulk_until is None):
+            missing = "bulk_from" if self.bulk_from is None else "bulk_until"
+            raise ValueError(f"bulk_from and bulk_until go together; {missing} is missing")
+        if self.bulk_from is not None and self.bulk_from == self.bulk_until:
+            raise ValueError("bulk_from and bulk_until are the same; leave both out for any time of day")
+        return self
 
     @field_validator("url")
     @classmethod

@@ -14,10 +14,12 @@ from sqlalchemy import Engine
 from sqlalchemy.dialects.sqlite import insert
 
 from appliance.lane import Lane, contact_after
+from appliance.line import Line, Window
 from appliance.results.pacs import PacsLink
 from appliance.schema import answers
 from appliance.settings import Cloud, Pacs
 from store_forward import outbox
+from store_forward.bandwidth import Bandwidth
 from store_forward.database import reading, writing
 from store_forward.errors import DeliveryDeferred
 from store_forward.moves import WOKEN_AT_ONCE
@@ -114,12 +116,24 @@ def build_lanes(
     """Every lane the configuration asks for."""
     lanes: list[Lane | AnswerLane] = []
     if cloud.url is not None:
-        up, down = (
-            CloudLink(cloud.url, token or "", cloud.box_id, cloud.chunk_bytes, cloud.timeout_s) for _ in range(2)
-        )  # one connection each: a long poll must not hold up an upload
-        lanes.append(Lane(CLOUD, "cloud", CloudCarrier(up), engine, spool, cloud.backoff_cap_s))
-        lanes.append(AnswerLane(down, engine, cloud.answer_wait_s))
+        lanes += _cloud_lanes(cloud, cloud.url, token or "", engine, spool)
     for peer in pacs:
         pacs_link = PacsLink(peer.host, peer.port, peer.ae_title, own_title, peer.timeout_s)
         lanes.append(Lane(peer.name, "pacs", PacsCarrier(pacs_link), engine, spool, cloud.backoff_cap_s))
     return lanes
+
+
+def _cloud_lanes(cloud: Cloud, url: str, token: str, engine: Engine, spool: Spool) -> list[Lane | AnswerLane]:
+    """Each with a connection of its own: neither a long poll nor a large upload holds another up."""
+    bandwidth = Bandwidth(cloud.most_kbit_per_s * 125) if cloud.most_kbit_per_s is not None else None
+    window = Window.between(cloud.bulk_from, cloud.bulk_until) if cloud.bulk_from and cloud.bulk_until else None
+    line = Line(window)
+
+    def link() -> CloudLink:
+        return CloudLink(url, token, cloud.box_id, cloud.chunk_bytes, cloud.timeout_s, bandwidth=bandwidth)
+
+    up: list[Lane | AnswerLane] = [
+        Lane(CLOUD, "cloud", CloudCarrier(link()), engine, spool, cloud.backoff_cap_s, line)
+        for _ in range(cloud.max_uploads)
+    ]
+    return [*up, AnswerLane(link(), engine, cloud.answer_wait_s)]

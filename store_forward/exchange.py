@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from store_forward import protocol
+from store_forward.bandwidth import Bandwidth
 from store_forward.errors import DeliveryDeferred, DeliveryRefused
 
 LARGEST_REPLY_BYTES: Final = 65_536
@@ -62,8 +63,16 @@ class Reply:
 class Exchange:
     """Sends requests with our token, follows no redirect, and reads no more of a reply than told to."""
 
-    def __init__(self, url: str, token: str, timeout_s: float, client: httpx2.Client | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        timeout_s: float,
+        client: httpx2.Client | None = None,
+        bandwidth: Bandwidth | None = None,
+    ) -> None:
         """Without ``client``, proxies from the environment are used unless ``url`` is on this machine."""
+        self._bandwidth = bandwidth
         own_machine = urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
         self._client = client or httpx2.Client(trust_env=not own_machine)
         self._url = url.rstrip("/")
@@ -94,12 +103,17 @@ class Exchange:
         Raises DeliveryDeferred when there is no reply, it breaks off, or it is longer than ``largest_bytes``.
         """
         timeout = httpx2.Timeout(self._timeout_s, read=self._timeout_s + wait_s)
+        own_headers = {**self._headers, **(headers or {})}
+        body: bytes | Iterator[bytes] | None = content
+        if content and self._bandwidth is not None:
+            own_headers["Content-Length"] = str(len(content))
+            body = self._bandwidth.pace(content)
         try:
             with self._client.stream(
                 method,
                 self._url + path,
-                headers={**self._headers, **(headers or {})},
-                content=content,
+                headers=own_headers,
+                content=body,
                 params=query,
                 timeout=timeout,
                 follow_redirects=False,

@@ -34,6 +34,13 @@ def park(conn: Connection, which: Which, cause: str, now: float) -> int:
     return _move(conn, movable, now, _PARKED, cause, {"cause": cause, "settled_at": now, **NO_LEASE})
 
 
+def take_back(conn: Connection, destination: str, now: float) -> int:
+    """The one process that carries to it has started anew: what its predecessor held is due. Returns how many."""
+    held = (_table.destination == destination) & (_table.state == _LEASED)
+    changes = {"next_at": func.min(_table.next_at, now), **NO_LEASE}
+    return _move(conn, held, now, _WAITING, "uplink_restarted", changes)
+
+
 def wake(conn: Connection, destination: str, now: float) -> int:
     """The way to ``destination`` is open again: what waits for it becomes due, the most urgent first.
 

@@ -38,7 +38,7 @@ from store_forward.destinations import (
     record_contact,
 )
 from store_forward.errors import LeaseLost
-from store_forward.moves import NO_LEASE, park, retry, wake
+from store_forward.moves import NO_LEASE, park, retry, take_back, wake
 from store_forward.turns import LONGEST_LEASE_S, LONGEST_PAUSE_S, next_due
 
 __all__ = [
@@ -68,6 +68,7 @@ __all__ = [
     "refused",
     "released",
     "retry",
+    "take_back",
     "wake",
 ]
 

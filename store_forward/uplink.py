@@ -17,6 +17,7 @@ import httpx2
 from pydantic import ValidationError
 
 from store_forward import protocol
+from store_forward.bandwidth import Bandwidth
 from store_forward.errors import DeliveryDeferred, DeliveryRefused
 from store_forward.exchange import Exchange, Reply
 from store_forward.protocol import Answer, Answers, Receipt, UploadMetadata
@@ -36,12 +37,14 @@ class CloudLink:
         chunk_bytes: int,
         timeout_s: float,
         client: httpx2.Client | None = None,
+        bandwidth: Bandwidth | None = None,
     ) -> None:
         """``timeout_s`` is the longest silence on one request.
 
-        ``client`` brings TLS and proxy settings of its own.
+        ``client`` brings TLS and proxy settings of its own. ``bandwidth`` caps what uploads send, together
+        with every other link that has the same.
         """
-        self._exchange = Exchange(url, token, timeout_s, client)
+        self._exchange = Exchange(url, token, timeout_s, client, bandwidth)
         self._box_id = box_id
         self._chunk_bytes = chunk_bytes
 

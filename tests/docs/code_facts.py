@@ -17,7 +17,7 @@ def delivery_causes() -> set[str]:
         _outside_demo,
         {"DeliveryDeferred": 0, "DeliveryRefused": 0, "_refused": 1, "_released": 1, "park": 2, "_move": 4},
     )
-    return {*sources, *_status_table_causes(), *_noted_causes()}
+    return {*sources, *_status_table_causes(), *_noted_causes(), *_causes_of_giving_way()}
 
 
 def deidentification_refusals() -> set[str]:
@@ -83,3 +83,10 @@ def _status_table_causes() -> Iterator[str]:
 def _noted_causes() -> Iterator[str]:
     """The causes written into the history alone: the sixth argument of ``_note`` in the outbox."""
     yield from _calls(lambda path: path.name == "outbox.py", {"_note": 5})
+
+
+def _causes_of_giving_way() -> Iterator[str]:
+    """What a lane writes down as the cause when an attempt should end between two chunks."""
+    for node in ast.walk(ast.parse((ROOT / "appliance/lane.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Assign) and any(_name_of(target) == "cause" for target in node.targets):
+            yield from _strings(node.value)

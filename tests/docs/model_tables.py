@@ -22,6 +22,7 @@ UNITS: Final = {
     "_s": "s",
     "_bytes": "bytes",
     "max_pixels": "pixels",
+    "_kbit_per_s": "kbit/s",
     "_instances": "instances",
     "_associations": "associations",
     "_connections_per_address": "connections",

@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import update
 
 from appliance.lane import Carrier, Lane
+from appliance.line import Line, Window
 from appliance.schema import StudyState, studies
 from store_forward import outbox
 from store_forward.database import writing
@@ -190,13 +191,13 @@ class InChunks:
     def __init__(self, chunks: int, arriving: Callable[[int], None] = lambda sent: None) -> None:
         self.sent: list[str] = []
         self._chunks = chunks
-        self._arriving = arriving
+        self.arriving = arriving
         self._offsets: dict[str, int] = {}
 
     def carry(self, path: Path, delivery: Delivery, stop: Callable[[], bool]) -> str:
         """Chunk by chunk; ``arriving`` is told how many chunks of all deliveries have gone, before each."""
         while self._offsets.get(delivery.kind, 0) < self._chunks:
-            self._arriving(len(self.sent))
+            self.arriving(len(self.sent))
             if stop():
                 raise DeliveryDeferred("stopped", "between two chunks")
             self.sent.append(delivery.kind)
@@ -269,3 +270,76 @@ def test_a_stop_is_no_failure_either(box: SmallBox) -> None:
         again = outbox.lease(connection, "archive", "me", time.time(), 60.0)
     assert again is not None
     assert (again.id, again.failures) == (number, 0)
+
+
+def test_what_an_ended_process_held_is_due_at_once(box: SmallBox) -> None:
+    """It does not wait for the lease's time: the process that starts anew takes it back, once and for all its lanes."""
+    numbers = {enqueue(box, "report"), enqueue(box, "picture")}
+    enqueue(box, "other", destination="elsewhere")
+    with writing(box.engine) as connection:
+        for destination in ("archive", "archive", "elsewhere"):
+            assert outbox.lease(connection, destination, "a process that died", time.time(), 600.0)
+        assert not outbox.any_due(connection, "archive", time.time())
+    courier, line, stop = Courier(), Line(), threading.Event()
+    lanes = [Lane("archive", "pacs", courier, box.engine, box.spool, 300.0, line) for _ in range(2)]
+    threads = [threading.Thread(target=one.run, args=(stop,)) for one in lanes]
+    for thread in threads:
+        thread.start()
+    try:
+        wait_until(lambda: len(courier.carried) == 2, "both")
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(20.0)
+    causes = [(e.delivery_id, e.cause) for e in box.rows(delivery_events) if e.cause]
+    assert sorted(causes) == [(number, "uplink_restarted") for number in sorted(numbers)]
+    assert {row.state for row in box.rows(deliveries) if row.destination == "elsewhere"} == {"leased"}
+
+
+def test_a_lane_that_hangs_gives_back_what_it_holds(box: SmallBox) -> None:
+    """At the process's end; what the attempt still brings in is then not written."""
+    enqueue(box, "report")
+    hold = threading.Event()
+
+    def hangs(path: Path, delivery: Delivery) -> str:
+        assert hold.wait(20.0)
+        return "late"
+
+    hanging = lane(box, Courier(hangs))
+    thread = threading.Thread(target=hanging.step, args=(going_on,))
+    thread.start()
+    try:
+        wait_until(lambda: box.rows(deliveries)[0].state == "leased", "the attempt to begin")
+        wait_until(lambda: hanging.holds, "the lane to note it")
+        hanging.give_back()
+        row = box.rows(deliveries)[0]
+        assert (row.state, row.cause, row.failures) == ("waiting", "stopped", 0)
+    finally:
+        hold.set()
+        thread.join(20.0)
+    assert box.rows(deliveries)[0].state == "waiting"
+    hanging.give_back()
+    assert box.rows(deliveries)[0].attempts == 1
+
+
+def test_bulk_waits_for_its_window(box: SmallBox) -> None:
+    """It is not taken outside, and what is under way when the window closes goes on the next time."""
+    enqueue(box, "bulk", 3)
+    enqueue(box, "escalation", 1)
+    carrier = InChunks(2)
+
+    class Shut(Window):
+        """Open but for the moments in which there is nothing, or one chunk of bulk, to show for it."""
+
+        def is_open(self, minute: int) -> bool:
+            """Whatever the minute."""
+            return len(carrier.sent) == 2
+
+    drained = Lane("archive", "pacs", carrier, box.engine, box.spool, 300.0, Line(Shut(0, 0)))
+    assert drained.step(going_on)
+    assert carrier.sent == ["escalation"] * 2
+    assert drained.step(going_on)
+    assert carrier.sent == ["escalation"] * 2 + ["bulk"]
+    bulk = next(row for row in box.rows(deliveries) if row.kind == "bulk")
+    assert (bulk.state, bulk.cause, bulk.failures) == ("waiting", "bulk_window_closed", 0)
+    assert not drained.step(going_on)

@@ -139,12 +139,12 @@ def test_polling_ends_when_told(box: SmallBox, cloud: FakeCloud) -> None:
 
 
 def test_one_lane_per_destination(box: SmallBox) -> None:
-    """Two for the cloud, one per PACS, none without either."""
+    """Two for the cloud unless configured otherwise and one for its answers, one per PACS, none without either."""
     peers = tuple(Pacs(name=name, host="127.0.0.1", port=1, ae_title="A") for name in ("a", "b"))
     none = build_lanes(Cloud(), None, (), "SCANSIDE", box.engine, box.spool)
     assert none == []
     made = build_lanes(Cloud(url="http://127.0.0.1:9"), "t", peers, "SCANSIDE", box.engine, box.spool)
-    assert [one.name for one in made if isinstance(one, Lane)] == ["cloud", "a", "b"]
+    assert [one.name for one in made if isinstance(one, Lane)] == ["cloud", "cloud", "a", "b"]
     assert sum(isinstance(one, AnswerLane) for one in made) == 1
 
 
