@@ -106,7 +106,12 @@ class Cloud(Section):
     token_file: Path | None = Field(default=None, description="file with the bearer token")
     token_variable: str = Field(default="SCANSIDE_CLOUD_TOKEN", description="or this environment variable")
     box_id: str = Field(default="box", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="this box's name at the cloud")
-    chunk_bytes: int = Field(default=262_144, ge=1024, le=67_108_864, description="one chunk of an upload, bytes")
+    chunk_bytes: int = Field(
+        default=262_144, ge=1024, le=67_108_864, description="first chunk of an upload; later ones fit the link, bytes"
+    )
+    largest_chunk_bytes: int = Field(
+        default=8_388_608, ge=1024, le=67_108_864, description="no chunk of an upload is larger, bytes"
+    )
     max_uploads: int = Field(default=2, ge=1, le=8, description="of equal priority, each on its own connection")
     most_kbit_per_s: int | None = Field(
         default=None, ge=8, le=10_000_000, description="all uploads together send no more, kbit/s; none: no cap"
@@ -122,6 +127,12 @@ class Cloud(Section):
     timeout_s: float = Field(default=20.0, gt=0, le=600, description="one request, s")
     answer_wait_s: float = Field(default=10.0, ge=0, le=60, description="long poll for answers, s")
     backoff_cap_s: float = Field(default=300.0, ge=1, le=86400, description="longest pause between tries, s")
+
+    @model_validator(mode="after")
+    def _chunks_fit(self) -> Cloud:
+        if self.chunk_bytes > self.largest_chunk_bytes:
+            raise ValueError(f"chunk_bytes = {self.chunk_bytes} is over largest_chunk_bytes; raise that, or lower this")
+        return self
 
     @model_validator(mode="after")
     def _window_is_whole(self) -> Cloud:

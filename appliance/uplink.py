@@ -130,7 +130,15 @@ def _cloud_lanes(cloud: Cloud, url: str, token: str, engine: Engine, spool: Spoo
     line = Line(window)
 
     def link() -> CloudLink:
-        return CloudLink(url, token, cloud.box_id, cloud.chunk_bytes, cloud.timeout_s, bandwidth=bandwidth)
+        return CloudLink(
+            url,
+            token,
+            cloud.box_id,
+            cloud.chunk_bytes,
+            cloud.timeout_s,
+            bandwidth=bandwidth,
+            largest_chunk_bytes=cloud.largest_chunk_bytes,
+        )
 
     up: list[Lane | AnswerLane] = [
         Lane(CLOUD, "cloud", CloudCarrier(link()), engine, spool, cloud.backoff_cap_s, line)

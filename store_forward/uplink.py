@@ -7,6 +7,7 @@ means *later*.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from io import BufferedReader
 from itertools import pairwise
@@ -18,6 +19,7 @@ from pydantic import ValidationError
 
 from store_forward import protocol
 from store_forward.bandwidth import Bandwidth
+from store_forward.chunking import ChunkSize
 from store_forward.errors import DeliveryDeferred, DeliveryRefused
 from store_forward.exchange import Exchange, Reply
 from store_forward.protocol import Answer, Answers, Receipt, UploadMetadata
@@ -38,15 +40,18 @@ class CloudLink:
         timeout_s: float,
         client: httpx2.Client | None = None,
         bandwidth: Bandwidth | None = None,
+        largest_chunk_bytes: int | None = None,
     ) -> None:
         """``timeout_s`` is the longest silence on one request.
 
+        ``chunk_bytes`` is the first chunk's size; it adapts to the link, up to ``largest_chunk_bytes``, which
+        is the same unless given.
         ``client`` brings TLS and proxy settings of its own. ``bandwidth`` caps what uploads send, together
         with every other link that has the same.
         """
         self._exchange = Exchange(url, token, timeout_s, client, bandwidth)
         self._box_id = box_id
-        self._chunk_bytes = chunk_bytes
+        self._chunk = ChunkSize(chunk_bytes, largest_chunk_bytes or chunk_bytes)
 
     def close(self) -> None:
         """Close the connections."""
@@ -70,7 +75,7 @@ class CloudLink:
         metadata = UploadMetadata(sha256=digest, content_type=content_type, box=self._box_id, priority=priority)
         try:
             with path.open("rb") as file:
-                return _Upload(self._exchange, metadata, file, size_bytes, self._chunk_bytes).run(stop)
+                return _Upload(self._exchange, metadata, file, size_bytes, self._chunk).run(stop)
         except FileNotFoundError as error:
             raise DeliveryRefused("spool_object_missing", "the spooled file is gone") from error
 
@@ -99,13 +104,13 @@ class _Upload:
     """One file on its way; ``offset`` is how much of it the cloud says it has, bytes."""
 
     def __init__(
-        self, exchange: Exchange, metadata: UploadMetadata, file: BufferedReader, size_bytes: int, chunk_bytes: int
+        self, exchange: Exchange, metadata: UploadMetadata, file: BufferedReader, size_bytes: int, chunk: ChunkSize
     ) -> None:
         self._exchange = exchange
         self._metadata = metadata
         self._file = file
         self._size_bytes = size_bytes
-        self._chunk_bytes = chunk_bytes
+        self._chunk = chunk
         self._location = f"{protocol.UPLOADS_PATH}/{protocol.upload_id(metadata)}"
         self._offset = 0
 
@@ -120,6 +125,8 @@ class _Upload:
             except DeliveryDeferred as cut:
                 if cut.cause not in ("cloud_unreachable", "offset_conflict"):
                     raise
+                if cut.cause == "cloud_unreachable":
+                    self._chunk.cut()
                 receipt = self._look()
                 if receipt is None and self._offset <= cut_at:
                     raise
@@ -138,7 +145,7 @@ class _Upload:
 
     def _send_chunk(self) -> Receipt | None:
         self._file.seek(self._offset)
-        chunk = self._file.read(min(self._chunk_bytes, self._size_bytes - self._offset))
+        chunk = self._file.read(min(self._chunk.bytes, self._size_bytes - self._offset))
         if not chunk and self._offset < self._size_bytes:
             raise DeliveryRefused("spool_object_damaged", "the spooled file is shorter than it was")
         headers = {
@@ -146,7 +153,9 @@ class _Upload:
             "Content-Type": protocol.CHUNK_CONTENT_TYPE,
         }
         sent_to = self._offset + len(chunk)
+        began = time.monotonic()
         receipt = self._take(self._exchange.ask("PATCH", self._location, headers, chunk), 204)
+        self._chunk.sent(len(chunk), time.monotonic() - began)
         if receipt is None and (self._offset != sent_to or sent_to == self._size_bytes):
             raise DeliveryDeferred("cloud_answer_unreadable", "a chunk was taken, but not to its end")
         return receipt

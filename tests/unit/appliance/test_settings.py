@@ -104,6 +104,7 @@ def test_destinations_have_names_of_their_own(names: list[str], said: str) -> No
         ("limits", {"free_disk_floor_bytes": -1}),
         ("cloud", {"box_id": "a box"}),
         ("cloud", {"max_uploads": 0}),
+        ("cloud", {"chunk_bytes": 1_000_000, "largest_chunk_bytes": 500_000}),
         ("cloud", {"most_kbit_per_s": 7}),
         ("cloud", {"bulk_from": "24:00", "bulk_until": "06:00"}),
         ("cloud", {"bulk_from": "22:00"}),
