@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from heapq import nsmallest
+from heapq import merge
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select, true
@@ -60,13 +61,17 @@ def first(conn: Connection, selection: Selection, limit: int, columns: tuple[str
     names = [selection.destination] if selection.destination is not None else destination_names(conn)
     states = [selection.state] if selection.state is not None else list(DeliveryState)
     shown = select(*(_table[name] for name in columns)).where(selection.condition)
-    found: list[RowMapping] = []
-    for name in names:
-        for state in states:
-            group = shown.where(_table.destination == name, _table.state == state.value)
-            ordered = group.order_by(_table.priority, _table.next_at, _table.id)
-            found += conn.execute(ordered.limit(limit)).mappings()
-    return nsmallest(limit, found, key=lambda row: (row["priority"], row["next_at"], row["id"]))
+    groups = [
+        conn.execute(
+            shown.where(_table.destination == name, _table.state == state.value)
+            .order_by(_table.priority, _table.next_at, _table.id)
+            .limit(limit)
+        ).mappings()
+        for name in names
+        for state in states
+    ]
+    merged = merge(*groups, key=lambda row: (row["priority"], row["next_at"], row["id"]))
+    return list(islice(merged, limit))
 
 
 def with_events(

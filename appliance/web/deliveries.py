@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from heapq import merge
+from itertools import islice
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from appliance.settings import Settings
-from store_forward.outbox import deliveries, destinations
-from store_forward.selection import destination_names
+from store_forward.outbox import deliveries, depth, destinations
 
 #: A study has a handful of deliveries; of one that is reopened very often the latest are read.
 _MOST_PER_STUDY = 40
@@ -134,35 +135,16 @@ def destination_views(conn: Connection, settings: Settings) -> tuple[Destination
 
 
 def _open_deliveries(conn: Connection) -> dict[tuple[str, str], tuple[int, float | None]]:
-    """How many deliveries are not delivered, and when the oldest was made, by (destination, state).
-
-    Delivered ones are the great majority; they are neither counted nor read.
-    """
-    c = deliveries.c
-    groups: dict[tuple[str, str], tuple[int, list[int]]] = {}
-    for name in destination_names(conn):
-        query = (
-            select(c.state, c.priority, func.count().label("number"), func.min(c.id).label("first"))
-            .where(c.destination == name, c.state.in_(_OPEN))
-            .group_by(c.state, c.priority)
-        )
-        for row in conn.execute(query):
-            number, firsts = groups.get((name, row.state), (0, []))
-            groups[name, row.state] = (number + row.number, [*firsts, row.first])
-    ids = [first for _, firsts in groups.values() for first in firsts]
-    made = {row.id: row.created_at for row in conn.execute(select(c.id, c.created_at).where(c.id.in_(ids)))}
-    return {key: (number, min(made[first] for first in firsts)) for key, (number, firsts) in groups.items()}
+    """How many deliveries are not delivered, and when the oldest was made, by (destination, state)."""
+    return {(one.destination, one.state.value): (one.count, one.oldest_at) for one in depth(conn) if one.state in _OPEN}
 
 
 def parked_deliveries(conn: Connection, names: Iterable[str]) -> tuple[ParkedDelivery, ...]:
     """The latest parked deliveries to these destinations."""
     c = deliveries.c
-    query = (
-        select(deliveries)
-        .where(c.destination.in_(list(names)), c.state == "parked")
-        .order_by(c.id.desc())
-        .limit(MOST_PARKED)
-    )
+    parked = select(deliveries).where(c.state == "parked").order_by(c.created_at.desc(), c.id.desc()).limit(MOST_PARKED)
+    groups = [conn.execute(parked.where(c.destination == name)) for name in names]
+    latest = islice(merge(*groups, key=lambda row: (row.created_at, row.id), reverse=True), MOST_PARKED)
     return tuple(
         ParkedDelivery(
             delivery_id=row.id,
@@ -174,5 +156,5 @@ def parked_deliveries(conn: Connection, names: Iterable[str]) -> tuple[ParkedDel
             attempts=row.attempts,
             parked_at=row.settled_at if row.settled_at is not None else row.created_at,
         )
-        for row in conn.execute(query)
+        for row in latest
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,16 @@ class Outbox(RuleBasedStateMachine):
             steps = [(None, None), *((event.state_from, event.state_to) for event in own)]
             assert all(before[1] == after[0] for before, after in pairwise(steps))
             assert own[-1].state_to == row.state
+
+    @invariant()
+    def the_counts_are_right(self) -> None:
+        """What the page says without counting is what counting would say."""
+        if not hasattr(self, "engine"):
+            return
+        with reading(self.engine) as connection:
+            depth = {(one.destination, one.state.value): one.count for one in outbox.depth(connection)}
+            rows = connection.execute(select(outbox.deliveries.c.destination, outbox.deliveries.c.state))
+            assert depth == dict(Counter((row.destination, row.state) for row in rows))
 
     @invariant()
     def nothing_is_stranded(self) -> None:
