@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from sqlalchemy.dialects.sqlite import insert
 
 from appliance.configuration import secret
+from appliance.disk.room_watch import RoomWatch
 from appliance.home import Home, open_home
 from appliance.ingest.admit import Admission
 from appliance.ingest.receiver import Receiver
@@ -31,6 +32,7 @@ log = structlog.get_logger()
 BEAT_S: Final = 5.0
 _LANES_END_S: Final = 3.0  # a request that still hangs then is cut, and its delivery is due again
 _SWEEP_S: Final = 60.0
+_LOOK_S: Final = 2.0  # how often the disk is looked at
 
 Work = Callable[[Settings, Home, threading.Event], None]
 
@@ -64,6 +66,8 @@ def _receive(settings: Settings, home: Home, stop: threading.Event) -> None:
     # A line that breaks, or a disk that fills, leaves part of an instance: nobody writes to it after these times.
     abandoned_s = max(settings.dicom.association_timeout_s, settings.limits.triage_timeout_s) + _SWEEP_S
     home.spool.sweep_incoming(time.time() - abandoned_s)
+    room = RoomWatch(home.engine, home.spool)
+    room.look(time.time())
     admission = Admission(home.engine, home.spool, settings.limits, settings.dicom)
     admission.resume(time.time())
     receiver = Receiver(settings.dicom, admission, home.spool.root / "incoming")
@@ -73,8 +77,12 @@ def _receive(settings: Settings, home: Home, stop: threading.Event) -> None:
     if folder is not None:
         watched = WatchedFolder(folder, settings.watched_folder.settle_s, admission, home.spool)
         threading.Thread(target=_run_lane, args=(watched.watch, stop, failed), daemon=True).start()
-    while not stop.wait(_SWEEP_S):
-        home.spool.sweep_incoming(time.time() - abandoned_s)
+    swept = time.monotonic()
+    while not stop.wait(_LOOK_S):
+        room.look(time.time())
+        if time.monotonic() - swept > _SWEEP_S:
+            home.spool.sweep_incoming(time.time() - abandoned_s)
+            swept = time.monotonic()
     receiver.stop()
     if failed.is_set():
         raise SystemExit(1)

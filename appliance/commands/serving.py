@@ -78,13 +78,16 @@ def cloud_settings(settings: Settings) -> CloudSettings:
         raise ConfigurationInvalid("cloud endpoint", (f"there is no token for boxes to show; {repair}",))
     if len(token) < 16:
         raise ConfigurationInvalid("cloud endpoint", ("its token is shorter than 16 characters; make a longer one",))
+    marks = settings.limits.free_disk
     return CloudSettings(
         home=settings.home / "cloud",
         host=own.host,
         port=own.port,
         token=token,
         max_upload_bytes=own.max_upload_bytes,
-        free_floor_bytes=settings.limits.free_disk_floor_bytes,
+        free_floor_bytes=marks.floor_bytes,
+        free_bulk_bytes=marks.bulk_bytes,
+        free_warn_bytes=marks.warn_bytes,
         certificate=own.certificate,
         private_key=own.private_key,
         packs=settings.triage.packs,

@@ -40,7 +40,8 @@ class TriageWorker:
         self._readers: Readers | None = None
         self._roomy = True
         # Reception stops at the floor and triage only at half of it: what was acknowledged is still read.
-        self._spool = Spool(home.spool.root, settings.limits.free_disk_floor_bytes // 2)
+        marks = settings.limits.free_disk
+        self._spool = Spool(home.spool.root, marks.floor_bytes // 2, marks.bulk_bytes, marks.warn_bytes)
         self._payloads = PayloadMaker(settings, self._spool, site_key(home.site_key_path))
 
     def start(self, now: float) -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from sqlalchemy import Connection, func, select
 
+from appliance.disk.room_watch import room_before
 from appliance.packs import registry_of
 from appliance.schema import devices, processes, set_aside
 from appliance.settings import Settings
 from appliance.web.standing import is_silent
+from store_forward.room import Marks, Room, room_at
 from store_forward.spool import Spool
 
 MOST_SET_ASIDE = 10
@@ -82,11 +84,22 @@ class ProcessView:
 
 @dataclass(frozen=True)
 class Storage:
-    """Disk space under the spool, bytes. Below ``floor_bytes`` of free space no image is taken in."""
+    """Disk space under the spool, bytes, the three marks of free space, and the level's word."""
 
     total_bytes: int
     free_bytes: int
     floor_bytes: int
+    bulk_bytes: int
+    warn_bytes: int
+    again_bytes: int
+    room: str
+
+
+def storage_of(total_bytes: int, free_bytes: int, marks: Marks, before: Room = Room.PLENTY) -> Storage:
+    """The disk as values; ``again_bytes`` is the free space from which the present level is left."""
+    room = room_at(free_bytes, marks, before)
+    bulk, warn = marks.of(Room.NO_BULK), marks.of(Room.LOW)
+    return Storage(total_bytes, free_bytes, marks.floor_bytes, bulk, warn, marks.left_at(room), room.word)
 
 
 @dataclass(frozen=True)
@@ -146,10 +159,10 @@ def _spool_usage(root: Path) -> tuple[int, int, bool]:
     return number, size_bytes, True
 
 
-def storage(settings: Settings, spool: Spool) -> Storage:
-    """How full the disk under the spool is."""
+def storage(conn: Connection, settings: Settings, spool: Spool) -> Storage:
+    """How full the disk under the spool is, and at which level the receiver takes it to be."""
     usage = shutil.disk_usage(spool.root)
-    return Storage(usage.total, usage.free, settings.limits.free_disk_floor_bytes)
+    return storage_of(usage.total, usage.free, settings.limits.free_disk, room_before(conn))
 
 
 def device_views(conn: Connection, packs: Iterable[PackView]) -> tuple[DeviceView, ...]:

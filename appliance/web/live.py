@@ -49,7 +49,7 @@ def state_digest(conn: Connection, now: float, disk: Storage) -> str:
             [row.name, row.pid, row.state, row.restarts, row.detail, is_silent(row.beat_at, now)]
             for row in conn.execute(select(processes).order_by(processes.c.name))
         ],
-        disk.free_bytes < disk.floor_bytes,
+        disk.room,
         int(now // 60),
     ]
     return hashlib.sha256(json.dumps(marks).encode()).hexdigest()[:16]
@@ -74,7 +74,7 @@ class Watch:
             now = self._clock()
             if self._digest is None or not 0 <= now - self._digest[0] < LOOK_EVERY_S:
                 with reading(self._engine) as conn:
-                    self._digest = now, state_digest(conn, now, storage(self._settings, self._spool))
+                    self._digest = now, state_digest(conn, now, storage(conn, self._settings, self._spool))
             return self._digest[1]
 
     def surroundings(self) -> Surroundings:

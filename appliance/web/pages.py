@@ -51,6 +51,7 @@ def make_templates(settings: Settings) -> Environment:
         "dicom_port": settings.dicom.port,
         "decision_words": DECISION_WORDS,
         "confirmation_words": CONFIRMATION_WORDS,
+        "room_words": wording.ROOM_WORDS,
         "clock": wording.clock_words,
         "count": wording.count_words,
         "static_version": static_version(),

@@ -26,6 +26,7 @@ from appliance.web.deliveries import DestinationView, ParkedDelivery, destinatio
 from appliance.web.wording import age_words, size_words
 from appliance.web.worklist import Worklist, WorklistRequest, worklist
 from store_forward.database import sqlite_version
+from store_forward.room import Room
 from store_forward.spool import Spool
 
 _PATIENT_FIELDS = (
@@ -80,7 +81,7 @@ def status(
     around = surroundings or take_surroundings(settings, spool)
     links = destination_views(conn, settings)
     procs = process_views(conn, now)
-    disk = storage(settings, spool)
+    disk = storage(conn, settings, spool)
     tried = device_views(conn, around.packs)
     return StatusView(
         now=now,
@@ -114,16 +115,18 @@ def notices(
 
 
 def _disk_notices(disk: Storage) -> list[Notice]:
-    free, floor = size_words(disk.free_bytes), size_words(disk.floor_bytes)
-    if disk.free_bytes < disk.floor_bytes:
+    free, again = size_words(disk.free_bytes), size_words(disk.again_bytes)
+    bulk, floor = size_words(disk.bulk_bytes), size_words(disk.floor_bytes)
+    if disk.room == Room.FULL.word:
+        goes_on = f"Reception goes on by itself from {again}; free some space."
+        return [Notice("problem", f"The disk is full: {free} free. Senders are told to send again later. {goes_on}")]
+    if disk.room == Room.NO_BULK.word:
+        waits = "The watched folder waits, and no pictures are made for the archive"
         return [
-            Notice(
-                "problem",
-                f"The disk is full: {free} free. No image is taken in below {floor}; free some space.",
-            )
+            Notice("problem", f"The disk is nearly full: {free} free. {waits}; below {floor} no image is taken in.")
         ]
-    if disk.free_bytes < 2 * disk.floor_bytes:
-        return [Notice("note", f"The disk is getting full: {free} free. Below {floor} no image is taken in.")]
+    if disk.room == Room.LOW.word:
+        return [Notice("note", f"The disk is getting full: {free} free. Below {bulk} what can wait has to wait.")]
     return []
 
 

@@ -6,6 +6,14 @@ from datetime import UTC, datetime, tzinfo
 
 from models.reasons import EXPLANATIONS, Reason
 
+#: What each level of free disk means, for a person.
+ROOM_WORDS = {
+    "plenty": "enough room",
+    "low": "getting full",
+    "no_bulk": "nearly full: what can wait has to wait",
+    "full": "full: no image is taken in",
+}
+
 _MINUTE_S = 60
 _HOUR_S = 3600
 _DAY_S = 86400

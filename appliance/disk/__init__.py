@@ -1,0 +1,5 @@
+"""The box's disk: how much room there is, how long it lasts, what is deleted when, and what is found damaged.
+
+- ``tables``      what is written down about all of it
+- ``room_watch``  the level of free disk, kept for every process and over a restart
+"""
