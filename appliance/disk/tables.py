@@ -15,3 +15,13 @@ disk_room = Table(
     Column("since", Float, nullable=False),
     Column("free_bytes", Integer, nullable=False),
 )
+
+#: What came onto the disk and what left it, by day since 1970-01-01 UTC.
+disk_days = Table(
+    "disk_days",
+    METADATA,
+    Column("day", Integer, primary_key=True),
+    Column("received_bytes", Integer, nullable=False),
+    Column("made_bytes", Integer, nullable=False),
+    Column("deleted_bytes", Integer, nullable=False),
+)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, Row, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import DBAPIError
 
+from appliance.disk.days import count_received
 from appliance.errors import (
     DataSetDoesNotMatch,
     InstanceConflict,
@@ -118,6 +119,7 @@ class Admission:
         elif study.instance_count >= self._limits.max_study_instances:
             raise InstanceTooLarge("the study has max_study_instances instances already")
         self._count_in(connection, header, kept.size_bytes, study, source, now)
+        count_received(connection, now, kept.size_bytes)
         connection.execute(
             insert(instances).values(
                 sop_instance_uid=header.sop_instance_uid,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, update
 
+from appliance.disk.days import count_made
 from appliance.history import record_event
 from appliance.results.outcome import StudyOutcome
 from appliance.schema import StudyState, answers, findings, studies
@@ -49,6 +50,7 @@ def commit_outcome(connection: Connection, claim: Claim, prepared: Prepared) -> 
         enqueue(connection, request, at)
         if request.kind == "escalation":
             _reuse_answer(connection, request.payload)
+    count_made(connection, at, prepared.deliveries)
     settle_if_done(connection, uid, at)
     return True
 

@@ -51,6 +51,8 @@ def make_templates(settings: Settings) -> Environment:
         "dicom_port": settings.dicom.port,
         "decision_words": DECISION_WORDS,
         "confirmation_words": CONFIRMATION_WORDS,
+        "alone_words": wording.alone_words,
+        "filling_words": wording.filling_words,
         "room_words": wording.ROOM_WORDS,
         "clock": wording.clock_words,
         "count": wording.count_words,

@@ -7,6 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from appliance.disk.autonomy import Autonomy, autonomy
+from appliance.disk.days import day_of, recorded_days
 from appliance.schema import NO_DEVICE
 from appliance.settings import Settings
 from appliance.web.agreement import AgreementView, agreement_view
@@ -61,6 +63,7 @@ class StatusView:
     devices: tuple[DeviceView, ...]
     processes: tuple[ProcessView, ...]
     storage: Storage
+    autonomy: Autonomy
     set_aside: SetAside
     sqlite_version: str
 
@@ -94,6 +97,7 @@ def status(
         devices=tried,
         processes=procs,
         storage=disk,
+        autonomy=autonomy(recorded_days(conn, now), day_of(now), disk.free_bytes, disk.floor_bytes),
         set_aside=set_aside_view(conn),
         sqlite_version=sqlite_version(),
     )
