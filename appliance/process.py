@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from sqlalchemy.dialects.sqlite import insert
 
 from appliance.configuration import secret
+from appliance.disk.retention import Retention
 from appliance.disk.room_watch import RoomWatch
 from appliance.home import Home, open_home
 from appliance.ingest.admit import Admission
@@ -32,6 +33,7 @@ log = structlog.get_logger()
 BEAT_S: Final = 5.0
 _LANES_END_S: Final = 3.0  # a request that still hangs then is cut, and its delivery is due again
 _SWEEP_S: Final = 60.0
+_TIDY_S: Final = 1.0  # retention gets a step this often however much there is to read
 _LOOK_S: Final = 2.0  # how often the disk is looked at
 
 Work = Callable[[Settings, Home, threading.Event], None]
@@ -95,8 +97,14 @@ def _triage(settings: Settings, home: Home, stop: threading.Event) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     worker = TriageWorker(settings, home)
     worker.start(time.time())
+    retention = Retention(home.engine, home.spool, settings.retention.keep_days)
+    tidied = time.monotonic()
     while not stop.is_set():
-        if not worker.step(time.time()):
+        busy = worker.step(time.time())
+        if not busy or time.monotonic() - tidied > _TIDY_S:
+            busy = retention.step(time.time()) or busy
+            tidied = time.monotonic()
+        if not busy:
             stop.wait(0.1)
 
 

@@ -114,6 +114,14 @@ class Limits(Section):
         return self
 
 
+class Retention(Section):
+    """When files of a study are deleted. Decision, history and receipts are always kept."""
+
+    keep_days: float | None = Field(
+        default=None, ge=0, le=36_500, description="after a study is settled and delivered; none: keep all, days"
+    )
+
+
 class Triage(Section):
     """Which packs read, and what happens with images no pack is for."""
 
@@ -194,6 +202,7 @@ class Settings(Section):
     dicom: Dicom = Dicom()
     watched_folder: WatchedFolder = WatchedFolder()
     limits: Limits = Limits()
+    retention: Retention = Retention()
     triage: Triage = Triage()
     cloud: Cloud = Cloud()
     pacs: tuple[Pacs, ...] = ()

@@ -3,4 +3,5 @@
 - ``tables``      what is written down about all of it
 - ``room_watch``  the level of free disk, kept for every process and over a restart
 - ``days``        what came in and went, by day; ``autonomy`` how long the disk lasts at that
+- ``retention``   which study's files go; ``removals`` how a file goes
 """

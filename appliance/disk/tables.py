@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, Integer, Table, Text
+from enum import StrEnum
 
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, Table, Text
+
+from appliance.schema import instances, studies
 from store_forward.database import METADATA
+from store_forward.outbox import deliveries
 
 #: How much room the disk has, as the receiver sees it: one row, written when the level changes.
 disk_room = Table(
@@ -25,3 +29,38 @@ disk_days = Table(
     Column("made_bytes", Integer, nullable=False),
     Column("deleted_bytes", Integer, nullable=False),
 )
+
+
+class DeletionState(StrEnum):
+    """``removing → removed``; ``superseded`` when an image of the study came after that."""
+
+    REMOVING = "removing"
+    REMOVED = "removed"
+    SUPERSEDED = "superseded"
+
+
+#: Which studies' files retention has deleted; at most one of a study is not superseded.
+deletions = Table(
+    "deletions",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("study_instance_uid", Text, ForeignKey("studies.study_instance_uid"), nullable=False, index=True),
+    Column("revision", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("began_at", Float, nullable=False),
+    Column("done_at", Float),
+)
+
+#: Spool objects that go if nothing needs them by then.
+removals = Table(
+    "removals",
+    METADATA,
+    Column("digest", Text, primary_key=True),
+    Column("study_instance_uid", Text, nullable=False, index=True),
+)
+
+#: Whether an object is needed is asked by its digest.
+Index("instances_by_digest", instances.c.file_digest)
+Index("deliveries_by_payload", deliveries.c.payload)
+Index("studies_by_heat_map", studies.c.heat_map)
+Index("studies_by_thumbnail", studies.c.thumbnail)

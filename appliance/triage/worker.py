@@ -114,6 +114,6 @@ class TriageWorker:
     def _read(self, sop_instance_uid: str, path: Path) -> ImageResult:
         assert self._readers is not None, "start() comes first"
         if not path.exists():
-            detail = "the spool file is missing; run scanside check"
+            detail = "its file is no longer in the spool; the history says why, else run scanside check"
             return ImageResult(sop_instance_uid, Decision.not_triaged, Reason.unreadable_pixels, detail)
         return self._readers.triage.image(path)

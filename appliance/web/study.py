@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
+from appliance.disk.removals import DELETED
+from appliance.disk.tables import deletions
 from appliance.schema import findings, instances, studies, study_events
 from appliance.web.worklist import StudyRow, study_rows
 from store_forward.outbox import deliveries, delivery_events
@@ -77,6 +79,7 @@ class StudyView:
     instances: tuple[InstanceRow, ...]
     timeline: tuple[TimelineEntry, ...]
     timeline_full: bool
+    deleted_at: float | None
 
 
 def study_view(conn: Connection, study_instance_uid: str, show_patient: bool) -> StudyView | None:
@@ -97,7 +100,15 @@ def study_view(conn: Connection, study_instance_uid: str, show_patient: bool) ->
         instances=_instances(conn, study_instance_uid),
         timeline=entries[-MOST_EVENTS:],
         timeline_full=len(entries) > MOST_EVENTS,
+        deleted_at=_deleted_at(conn, study_instance_uid),
     )
+
+
+def _deleted_at(conn: Connection, uid: str) -> float | None:
+    """When retention deleted its files, epoch s; None while they are kept."""
+    c = deletions.c
+    latest = select(func.max(c.began_at)).where(c.study_instance_uid == uid, c.state.in_(DELETED))
+    return conn.execute(latest).scalar_one_or_none()
 
 
 def refers_to(conn: Connection, study_instance_uid: str, digest: str) -> bool:
