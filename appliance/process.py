@@ -16,8 +16,10 @@ from sqlalchemy import Engine
 from sqlalchemy.dialects.sqlite import insert
 
 from appliance.configuration import secret
+from appliance.disk.database_file import home_lock
 from appliance.disk.retention import Retention
 from appliance.disk.room_watch import RoomWatch
+from appliance.disk.upkeep import Upkeep
 from appliance.home import Home, open_home
 from appliance.ingest.admit import Admission
 from appliance.ingest.receiver import Receiver
@@ -41,6 +43,11 @@ Work = Callable[[Settings, Home, threading.Event], None]
 
 def run_process(name: str, settings: Settings, stop: threading.Event) -> None:
     """Run one of :data:`PROCESSES` until ``stop`` is set."""
+    with home_lock(settings.home, alone=False):
+        _run(name, settings, stop)
+
+
+def _run(name: str, settings: Settings, stop: threading.Event) -> None:
     home = open_home(settings)
     beat = threading.Thread(target=_beat, args=(home.engine, name, stop), daemon=True)
     beat.start()
@@ -76,6 +83,8 @@ def _receive(settings: Settings, home: Home, stop: threading.Event) -> None:
     port = receiver.start()
     log.info("receiver.listening", ae_title=settings.dicom.ae_title, port=port)
     folder, failed = settings.watched_folder.path, threading.Event()
+    upkeep = Upkeep(home, admission)
+    threading.Thread(target=_run_lane, args=(upkeep.run, stop, failed), daemon=True).start()
     if folder is not None:
         watched = WatchedFolder(folder, settings.watched_folder.settle_s, admission, home.spool)
         threading.Thread(target=_run_lane, args=(watched.watch, stop, failed), daemon=True).start()

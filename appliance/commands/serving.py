@@ -10,8 +10,8 @@ from pathlib import Path
 import structlog
 
 from appliance.configuration import secret
+from appliance.disk.upkeep import prepare_home
 from appliance.errors import ConfigurationInvalid
-from appliance.home import open_home
 from appliance.packs import installed_folder_of
 from appliance.privacy.package import site_key
 from appliance.process import PROCESSES, run_process
@@ -26,7 +26,7 @@ _CLOUD_PROCESSES = ("cloud-endpoint", "cloud-analysis")
 def serve_box(settings: Settings, config: Path | None) -> None:
     """Run the box until SIGTERM or SIGINT."""
     _log_to_stderr()
-    home = open_home(settings)  # made once here, so that the processes find it
+    home = prepare_home(settings)  # made and looked over once here, so that the processes find it
     site_key(home.site_key_path)
     home.engine.dispose()
     secret(settings.cloud.token_file, settings.cloud.token_variable)  # a missing secret is said now, not at night

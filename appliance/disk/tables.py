@@ -64,3 +64,27 @@ Index("instances_by_digest", instances.c.file_digest)
 Index("deliveries_by_payload", deliveries.c.payload)
 Index("studies_by_heat_map", studies.c.heat_map)
 Index("studies_by_thumbnail", studies.c.thumbnail)
+
+#: What was found missing or damaged and set out of the way; open until ``mended_at``.
+quarantined = Table(
+    "quarantined",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("digest", Text, nullable=False, index=True),
+    Column("reason", Text, nullable=False),
+    Column("study_instance_uid", Text, nullable=False, default="", index=True),
+    Column("sop_instance_uid", Text, nullable=False, default=""),
+    Column("found_at", Float, nullable=False),
+    Column("mended_at", Float),
+)
+
+#: Every time a new database began with a spool that already held files: they are taken up again, one by one.
+take_ups = Table(
+    "take_ups",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("begun_at", Float, nullable=False),
+    Column("done_at", Float),
+    Column("taken", Integer, nullable=False, default=0),
+    Column("put_away", Integer, nullable=False, default=0),
+)

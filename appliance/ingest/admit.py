@@ -12,6 +12,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import DBAPIError
 
 from appliance.disk.days import count_received
+from appliance.disk.reconcile import mend
 from appliance.disk.retention import supersede
 from appliance.errors import (
     DataSetDoesNotMatch,
@@ -130,7 +131,9 @@ class Admission:
         """A SOP Instance UID that has a row. Its file may be gone: deleted by retention, or lost with a bad disk."""
         uid = known.study_instance_uid
         if known.file_digest == kept.digest:
-            if supersede(connection, uid):
+            if mend(connection, kept.digest, uid, now):
+                self._count_in(connection, header, (0, 0), _study(connection, uid), source, now)
+            elif supersede(connection, uid):
                 of_study = update(studies).where(studies.c.study_instance_uid == uid)
                 connection.execute(of_study.values(last_received_at=now))
                 record_event(connection, uid, now, "arrived_again", "an image that was deleted is kept anew")
@@ -142,6 +145,7 @@ class Admission:
             return Admitted.ALREADY_HELD
         if uid != header.study_instance_uid:
             raise InstanceConflict("SOP Instance UID is known in another study; kept aside")
+        mend(connection, known.file_digest, uid, now)
         growth = (0, kept.size_bytes - known.size_bytes)
         self._count_in(connection, header, growth, _study(connection, uid), source, now)
         of_uid = update(instances).where(instances.c.sop_instance_uid == header.sop_instance_uid)

@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy import Connection, func, select
 
 from appliance.disk.room_watch import room_before
+from appliance.disk.tables import quarantined, take_ups
 from appliance.packs import registry_of
 from appliance.schema import devices, processes, set_aside
 from appliance.settings import Settings
@@ -206,6 +207,19 @@ def process_views(conn: Connection, now: float) -> tuple[ProcessView, ...]:
         )
         for row in conn.execute(select(processes).order_by(processes.c.name))
     )
+
+
+def disk_troubles(conn: Connection) -> tuple[str, ...]:
+    """What went wrong with the disk and is not over yet, as sentences."""
+    lost = select(func.count()).select_from(quarantined).where(quarantined.c.mended_at.is_(None))
+    number = conn.execute(lost).scalar_one()
+    found = []
+    if number:
+        files = "1 file is" if number == 1 else f"{number:,} files are"
+        found.append(f"{files} lost or damaged; the studies they belong to say so. Send these images again.")
+    if conn.execute(select(take_ups.c.id).where(take_ups.c.done_at.is_(None))).first():
+        found.append("The database is new: the images in the spool are being taken up again.")
+    return tuple(found)
 
 
 def set_aside_view(conn: Connection) -> SetAside:

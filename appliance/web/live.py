@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from sqlalchemy import Connection, Engine, func, select
 from sse_starlette import ServerSentEvent
 
+from appliance.disk.tables import quarantined, take_ups
 from appliance.packs import packs_mark
 from appliance.schema import StudyState, devices, processes, set_aside, studies, study_events
 from appliance.settings import Settings
@@ -50,6 +51,8 @@ def state_digest(conn: Connection, now: float, disk: Storage) -> str:
             for row in conn.execute(select(processes).order_by(processes.c.name))
         ],
         disk.room,
+        conn.scalar(select(func.count()).select_from(quarantined).where(quarantined.c.mended_at.is_(None))),
+        conn.scalar(select(func.max(take_ups.c.done_at))),
         int(now // 60),
     ]
     return hashlib.sha256(json.dumps(marks).encode()).hexdigest()[:16]

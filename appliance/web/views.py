@@ -19,6 +19,7 @@ from appliance.web.box import (
     Storage,
     Surroundings,
     device_views,
+    disk_troubles,
     process_views,
     set_aside_view,
     storage,
@@ -88,7 +89,7 @@ def status(
     tried = device_views(conn, around.packs)
     return StatusView(
         now=now,
-        notices=notices(now, links, procs, disk, around, tried),
+        notices=notices(now, links, procs, disk, around, tried, disk_troubles(conn)),
         worklist=worklist(conn, request or WorklistRequest(), settings.page.show_patient),
         destinations=links,
         parked=parked_deliveries(conn, [link.name for link in links]),
@@ -110,9 +111,11 @@ def notices(
     disk: Storage,
     around: Surroundings,
     tried: tuple[DeviceView, ...] = (),
+    troubles: tuple[str, ...] = (),
 ) -> tuple[Notice, ...]:
     """What needs a person, problems before notes."""
-    found = [*_disk_notices(disk), *_process_notices(now, procs), *_pack_notices(around), *_device_notices(tried)]
+    found = [Notice("problem", trouble) for trouble in troubles]
+    found += [*_disk_notices(disk), *_process_notices(now, procs), *_pack_notices(around), *_device_notices(tried)]
     for link in links:
         found += _link_notices(now, link)
     return tuple(sorted(found, key=lambda notice: notice.severity != "problem"))
