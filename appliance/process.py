@@ -83,7 +83,7 @@ def _receive(settings: Settings, home: Home, stop: threading.Event) -> None:
     port = receiver.start()
     log.info("receiver.listening", ae_title=settings.dicom.ae_title, port=port)
     folder, failed = settings.watched_folder.path, threading.Event()
-    upkeep = Upkeep(home, admission)
+    upkeep = Upkeep(home, settings)
     threading.Thread(target=_run_lane, args=(upkeep.run, stop, failed), daemon=True).start()
     if folder is not None:
         watched = WatchedFolder(folder, settings.watched_folder.settle_s, admission, home.spool)

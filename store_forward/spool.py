@@ -6,6 +6,7 @@ SHA-256, so the same bytes are kept once and damage can be told.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -129,14 +130,18 @@ class Spool:
         return self._objects / digest[:2] / digest
 
     def verify(self, digest: str) -> bool:
-        """Read the object back; False when it is missing or its bytes have another digest.
+        """Read the object back; False when it is missing, cannot be read or has bytes of another digest.
 
-        Raises ValueError.
+        Raises ValueError; OSError for what says nothing about the file, such as too many open ones.
         """
         try:
             with self.path(digest).open("rb") as file:
                 return file_digest(file) == digest
         except FileNotFoundError:
+            return False
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
             return False
 
     def secure(self, digest: str) -> StoredObject | None:

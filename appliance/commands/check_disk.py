@@ -23,8 +23,8 @@ from appliance.disk.reconcile import (
 )
 from appliance.disk.tables import quarantined
 from appliance.disk.take_up import TakeUp, begin_if_new, is_open
+from appliance.errors import OutOfResources
 from appliance.home import Home, open_home
-from appliance.ingest.admit import Admission
 from appliance.settings import Settings
 from store_forward.database import reading, sqlite_version
 from store_forward.errors import DatabaseUnusable
@@ -90,17 +90,17 @@ def _taken_up(home: Home, settings: Settings, *, repair: bool) -> CheckResult:
         return CheckResult("taken up", False, f"files of the spool wait for a row in the new database; {_REPAIR}")
     try:
         with home_lock(settings.home, alone=True, wait_s=0.0):
-            admission = Admission(home.engine, home.spool, settings.limits, settings.dicom)
-            taken = TakeUp(home, admission).run(threading.Event())
+            taken = TakeUp(home, settings).run(threading.Event())
     except HomeInUse:
         return CheckResult("taken up", True, "the running box is taking the spool up again")
+    except (OSError, OutOfResources) as error:
+        return CheckResult("taken up", False, f"the disk does not let it ({error}); mend it and try again")
     return CheckResult("taken up", True, f"{taken} files of the spool have their rows again", repaired=True)
 
 
 def _rows(home: Home, now: float, *, rehash: bool, repair: bool) -> CheckResult:
     """Every row must have its file."""
-    with reading(home.engine) as connection:
-        needed = needed_files(connection)
+    needed = list(needed_files(home.engine))
     looked = track(needed, description="reading back", console=Console(stderr=True)) if rehash else needed
     found = list(look_at_rows(home, looked, rehash=rehash))
     number = len({one.digest for one in needed})

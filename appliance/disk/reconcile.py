@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, exists, insert, select, union, update
+from sqlalchemy import ColumnElement, Connection, Engine, Select, exists, insert, select, union, update
 
 from appliance.disk.quarantine import TROUBLE_WORDS, Trouble, put_away
 from appliance.disk.removals import DELETED
@@ -26,6 +27,7 @@ from store_forward.spool import Spool
 
 log = structlog.get_logger()
 ORPHAN_AGE_S = 3600.0
+_PAGE_ROWS = 1000
 
 
 @dataclass(frozen=True)
@@ -48,14 +50,27 @@ class Found:
     needed: Needed | None = None
 
 
-def needed_files(connection: Connection) -> list[Needed]:
-    """Every image that is not deleted or known to be lost, and the payload of every delivery still to be made."""
+def needed_files(engine: Engine) -> Iterator[Needed]:
+    """Every image that is not deleted, and the payload of every delivery still to be made; read a page at a time."""
     i, d = instances.c, deliveries.c
     gone = select(deletions.c.study_instance_uid).where(deletions.c.state.in_(DELETED))
-    images = select(i.file_digest, i.size_bytes, i.study_instance_uid, i.sop_instance_uid)
-    rows = [Needed(*row) for row in connection.execute(images.where(i.study_instance_uid.not_in(gone)))]
-    unsent = select(d.payload, d.size_bytes, d.subject, d.id).where(d.state != DeliveryState.DELIVERED.value)
-    return rows + [Needed(row[0], row[1], row[2], delivery=row[3]) for row in connection.execute(unsent)]
+    images = select(i.sop_instance_uid, i.file_digest, i.size_bytes, i.study_instance_uid)
+    for row in _pages(engine, images.where(i.study_instance_uid.not_in(gone)), i.sop_instance_uid, ""):
+        yield Needed(row[1], row[2], row[3], sop_instance_uid=row[0])
+    unsent = select(d.id, d.payload, d.size_bytes, d.subject).where(d.state != DeliveryState.DELIVERED.value)
+    for row in _pages(engine, unsent, d.id, 0):
+        yield Needed(row[1], row[2], row[3], delivery=row[0])
+
+
+def _pages(engine: Engine, query: Select[*tuple[Any, ...]], key: ColumnElement[Any], after: str | int) -> Iterator[Any]:
+    """The rows in the order of their first column, which is the key."""
+    while True:
+        with reading(engine) as connection:
+            rows = connection.execute(query.where(key > after).order_by(key).limit(_PAGE_ROWS)).all()
+        yield from rows
+        if len(rows) < _PAGE_ROWS:
+            return
+        after = rows[-1][0]
 
 
 def known_digests(connection: Connection, only: str | None = None) -> set[str]:

@@ -23,14 +23,14 @@ from appliance.home import Home
 from appliance.ingest.admit import Admission
 from appliance.results.report_content import MANUFACTURER
 from appliance.schema import instances, set_aside
+from appliance.settings import Settings
 from models.tolerant_reading import DAMAGED
 from store_forward.database import reading, writing
-from store_forward.spool import DIGEST
+from store_forward.spool import DIGEST, Spool
 
 log = structlog.get_logger()
 SOURCE = "SPOOL"
 _NOT_DICOM = (b"\x89PNG\r\n\x1a\n", b"PK\x03\x04")
-_RETRY_S = 5.0
 
 
 def begin_if_new(home: Home, now: float) -> bool:
@@ -53,14 +53,17 @@ def is_open(connection: Connection) -> bool:
 class TakeUp:
     """Admits what lies in the spool, in the order in which it came. It can be ended and begun again at any point."""
 
-    def __init__(self, home: Home, admission: Admission) -> None:
+    def __init__(self, home: Home, settings: Settings) -> None:
         self._home = home
-        self._admission = admission
+        # What lies in the spool already needs no room: a disk at its floor is no reason to wait.
+        no_floor = Spool(home.spool.root, 0)
+        self._admission = Admission(home.engine, no_floor, settings.limits, settings.dicom)
 
     def run(self, stop: threading.Event) -> int:
-        """Take up all there is, if that has been begun; waits while the disk is full.
+        """Take up all there is, if that has been begun, and return how many files were taken up in all.
 
-        Returns how many images were taken. Raises OSError."""
+        Raises OutOfResources and OSError when the disk does not let it; a further call goes on.
+        """
         with reading(self._home.engine) as connection:
             begun_at = connection.execute(select(take_ups.c.begun_at).where(take_ups.c.done_at.is_(None))).scalar()
             if begun_at is None:
@@ -69,15 +72,10 @@ class TakeUp:
         studies: set[str] = set()
         by_age = sorted(_objects(self._home.spool.root), key=lambda path: (path.stat().st_mtime, path.name))
         for path in by_age:
-            while path.name not in known and path.exists() and not stop.is_set():
-                try:
-                    studies |= self._take(path, begun_at)
-                    break
-                except OutOfResources as full:
-                    log.warning("spool.take_up_waits", cause=full.comment)
-                    stop.wait(_RETRY_S)
             if stop.is_set():
                 return 0
+            if path.name not in known and path.exists():
+                studies |= self._take(path, begun_at)
         self._admission.released(studies, SOURCE, time.time())
         with writing(self._home.engine) as connection:
             done = update(take_ups).where(take_ups.c.done_at.is_(None)).values(done_at=time.time())

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from appliance.disk import reconcile
 from appliance.disk.quarantine import Trouble
 from appliance.disk.reconcile import (
     Found,
@@ -54,9 +55,7 @@ HARMS: list[tuple[Callable[[Path], None], Trouble]] = [
 
 def look(box: SmallBox, rehash: bool = True) -> list[Found]:
     """What is wrong with the files that rows need."""
-    with reading(box.engine) as connection:
-        needed = needed_files(connection)
-    return list(look_at_rows(box.home, needed, rehash=rehash))
+    return list(look_at_rows(box.home, needed_files(box.engine), rehash=rehash))
 
 
 def put_right(box: SmallBox, now: float = NOW) -> int:
@@ -110,8 +109,17 @@ def test_an_image_that_came_to_harm(two: SmallBox, harm: Callable[[Path], None],
 def test_a_start_finds_it_without_reading(two: SmallBox, harm: Callable[[Path], None], trouble: Trouble) -> None:
     """Presence and length cost no reading, so they are looked at each time."""
     harm(first(two))
-    Upkeep(two.home, two.admission).run(threading.Event())
+    Upkeep(two.home, two.settings).run(threading.Event())
     assert [row.reason for row in two.rows(quarantined)] == [trouble.value]
+
+
+def test_every_page_of_rows_is_looked_at(two: SmallBox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few are read at once."""
+    monkeypatch.setattr(reconcile, "_PAGE_ROWS", 1)
+    two.receive(image(seed="2"))
+    for row in two.rows(instances):
+        two.spool.path(row.file_digest).unlink()
+    assert len(look(two)) == 3
 
 
 def test_looking_changes_nothing(two: SmallBox) -> None:

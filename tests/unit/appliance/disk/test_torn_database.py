@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -17,9 +19,8 @@ from appliance.disk.take_up import SOURCE
 from appliance.disk.upkeep import Upkeep, prepare_home
 from appliance.errors import ReceiveError
 from appliance.home import Home
-from appliance.ingest.admit import Admission
 from appliance.schema import instances, set_aside, studies
-from appliance.settings import Settings
+from appliance.settings import Limits, Settings
 from store_forward.database import reading, writing
 from tests.dicom_factory import uid
 from tests.small_box import NOW, SmallBox, image
@@ -70,8 +71,7 @@ def full(box: SmallBox) -> SmallBox:
 def start(box: SmallBox, stop: threading.Event | None = None) -> Home:
     """What ``serve`` and then the receiver do about the disk."""
     home = prepare_home(box.settings)
-    admission = Admission(home.engine, home.spool, box.settings.limits, box.settings.dicom)
-    Upkeep(home, admission).run(stop or threading.Event())
+    Upkeep(home, box.settings).run(stop or threading.Event())
     return home
 
 
@@ -154,6 +154,35 @@ def test_an_object_that_is_damaged_too_is_put_away(full: SmallBox) -> None:
         assert [(row.digest, row.reason) for row in connection.execute(quarantined.select())] == [(bad.name, "damaged")]
     home.engine.dispose()
     assert [path.read_bytes() for path in (full.home.folder / "quarantine").glob(f"{bad.name}.*Z")] == [b"is not"]
+
+
+def test_a_disk_at_its_floor_does_not_hold_it_up(full: SmallBox) -> None:
+    """What lies in the spool already needs no room."""
+    overwrite_header(full.home.folder / DATABASE)
+    full.settings = Settings(home=full.home.folder, limits=Limits(free_disk_floor_bytes=1 << 60))
+    home = start(full)
+    assert rows(home) == EVERY
+    home.engine.dispose()
+
+
+def test_a_disk_that_refuses_is_asked_again(full: SmallBox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reception does not go down with it; the second try finishes."""
+    overwrite_header(full.home.folder / DATABASE)
+    monkeypatch.setattr(upkeep, "_PAUSE_S", 0.0)
+    link = os.link
+    refused: list[Path] = []
+
+    def refuse_once(source: Path, target: Path) -> None:
+        if not refused:
+            refused.append(source)
+            raise OSError(errno.EIO, "Input/output error")
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", refuse_once)
+    home = start(full)
+    assert rows(home) == EVERY
+    assert refused
+    home.engine.dispose()
 
 
 def test_the_log_goes_with_its_database(full: SmallBox) -> None:
