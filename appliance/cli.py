@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -152,6 +153,9 @@ def status(config: Config = None, as_json: Json = False) -> None:
 @app.command()
 def check(
     rehash: Annotated[bool, typer.Option("--rehash", help="Also read every spooled file back.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Put database and spool right; what is damaged goes to quarantine.")
+    ] = False,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -159,12 +163,14 @@ def check(
     from appliance.commands.check import examine
 
     settings = load_settings(config)
-    results = examine(settings, rehash=rehash)
+    with redirect_stdout(sys.stderr):  # what a repair logs is no data
+        results = examine(settings, rehash=rehash, repair=repair)
     for result in results:
         if as_json:
             _emit(result.as_dict())
         else:
-            _say(f"{'ok  ' if result.ok else 'BAD '} {result.what}: {result.detail}")
+            word = ("DONE" if result.repaired else "ok  ") if result.ok else "BAD "
+            _say(f"{word} {result.what}: {result.detail}")
     if not all(result.ok for result in results):
         raise typer.Exit(1)
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from appliance import schema as schema  # its tables must be known before the database is made
+from appliance.disk import tables as tables  # likewise
+from appliance.disk.database_file import DATABASE
 from appliance.settings import Settings
 from store_forward import outbox as outbox  # likewise
 from store_forward.database import create_schema, open_database
@@ -43,6 +45,7 @@ def open_home(settings: Settings) -> Home:
         OSError: the folder cannot be made or written.
     """
     folder = settings.home
-    engine = open_database(folder / "scanside.db")
+    engine = open_database(folder / DATABASE)
     create_schema(engine)
-    return Home(folder, engine, Spool(folder / "spool", settings.limits.free_disk_floor_bytes))
+    marks = settings.limits.free_disk
+    return Home(folder, engine, Spool(folder / "spool", marks.floor_bytes, marks.bulk_bytes, marks.warn_bytes))

@@ -16,6 +16,10 @@ from sqlalchemy import Engine
 from sqlalchemy.dialects.sqlite import insert
 
 from appliance.configuration import secret
+from appliance.disk.database_file import home_lock
+from appliance.disk.retention import Retention
+from appliance.disk.room_watch import RoomWatch
+from appliance.disk.upkeep import Upkeep
 from appliance.home import Home, open_home
 from appliance.ingest.admit import Admission
 from appliance.ingest.receiver import Receiver
@@ -32,12 +36,19 @@ log = structlog.get_logger()
 BEAT_S: Final = 5.0
 _LANES_END_S: Final = 3.0  # a request that still hangs then is cut, and its delivery is due again
 _SWEEP_S: Final = 60.0
+_TIDY_S: Final = 1.0  # retention gets a step this often however much there is to read
+_LOOK_S: Final = 2.0  # how often the disk is looked at
 
 Work = Callable[[Settings, Home, threading.Event], None]
 
 
 def run_process(name: str, settings: Settings, stop: threading.Event) -> None:
     """Run one of :data:`PROCESSES` until ``stop`` is set."""
+    with home_lock(settings.home, alone=False):
+        _run(name, settings, stop)
+
+
+def _run(name: str, settings: Settings, stop: threading.Event) -> None:
     home = open_home(settings)
     beat = threading.Thread(target=_beat, args=(home.engine, name, stop), daemon=True)
     beat.start()
@@ -65,17 +76,25 @@ def _receive(settings: Settings, home: Home, stop: threading.Event) -> None:
     # A line that breaks, or a disk that fills, leaves part of an instance: nobody writes to it after these times.
     abandoned_s = max(settings.dicom.association_timeout_s, settings.limits.triage_timeout_s) + _SWEEP_S
     home.spool.sweep_incoming(time.time() - abandoned_s)
+    room = RoomWatch(home.engine, home.spool)
+    room.look(time.time())
     admission = Admission(home.engine, home.spool, settings.limits, settings.dicom)
     admission.resume(time.time())
     receiver = Receiver(settings.dicom, admission, home.spool.root / "incoming")
     port = receiver.start()
     log.info("receiver.listening", ae_title=settings.dicom.ae_title, port=port)
     folder, failed = settings.watched_folder.path, threading.Event()
+    upkeep = Upkeep(home, settings)
+    threading.Thread(target=_run_lane, args=(upkeep.run, stop, failed), daemon=True).start()
     if folder is not None:
         watched = WatchedFolder(folder, settings.watched_folder.settle_s, admission, home.spool)
         threading.Thread(target=_run_lane, args=(watched.watch, stop, failed), daemon=True).start()
-    while not stop.wait(_SWEEP_S):
-        home.spool.sweep_incoming(time.time() - abandoned_s)
+    swept = time.monotonic()
+    while not stop.wait(_LOOK_S):
+        room.look(time.time())
+        if time.monotonic() - swept > _SWEEP_S:
+            home.spool.sweep_incoming(time.time() - abandoned_s)
+            swept = time.monotonic()
     receiver.stop()
     if failed.is_set():
         raise SystemExit(1)
@@ -88,8 +107,14 @@ def _triage(settings: Settings, home: Home, stop: threading.Event) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     worker = TriageWorker(settings, home)
     worker.start(time.time())
+    retention = Retention(home.engine, home.spool, settings.retention.keep_days)
+    tidied = time.monotonic()
     while not stop.is_set():
-        if not worker.step(time.time()):
+        busy = worker.step(time.time())
+        if not busy or time.monotonic() - tidied > _TIDY_S:
+            busy = retention.step(time.time()) or busy
+            tidied = time.monotonic()
+        if not busy:
             stop.wait(0.1)
 
 

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from store_forward.room import Marks, Room
+
 AETitle = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16)]
 _TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -85,9 +87,40 @@ class Limits(Section):
     max_pack_bytes: int = Field(default=536_870_912, ge=1024, description="one model pack, unpacked, bytes")
     worker_memory_bytes: int = Field(default=6_442_450_944, ge=536_870_912, description="triage worker, address space")
     free_disk_floor_bytes: int = Field(default=1_073_741_824, ge=0, description="refuse new images below this, bytes")
+    free_disk_bulk_bytes: int | None = Field(
+        default=None, ge=0, description="take and make nothing that can wait below this; none: twice the floor"
+    )
+    free_disk_warn_bytes: int | None = Field(
+        default=None, ge=0, description="warn below this, bytes; none: four times the floor"
+    )
     triage_attempts: int = Field(default=3, ge=1, le=20, description="then a study is not_triaged")
     triage_timeout_s: float = Field(default=120.0, gt=0, le=3600, description="one study, s")
     restarts_per_minute: int = Field(default=30, ge=1, le=600, description="of one process, then it waits")
+
+    @property
+    def free_disk(self) -> Marks:
+        """The three marks of free disk, bytes."""
+        floor, bulk, warn = self.free_disk_floor_bytes, self.free_disk_bulk_bytes, self.free_disk_warn_bytes
+        return Marks(4 * floor if warn is None else warn, 2 * floor if bulk is None else bulk, floor)
+
+    @model_validator(mode="after")
+    def _marks_in_order(self) -> Limits:
+        floor, bulk, warn = self.free_disk_floor_bytes, self.free_disk_bulk_bytes, self.free_disk_warn_bytes
+        if bulk is not None and bulk < floor:
+            raise ValueError("free_disk_bulk_bytes must not be below free_disk_floor_bytes")
+        if warn is not None and warn < self.free_disk.of(Room.NO_BULK):
+            raise ValueError(
+                "free_disk_warn_bytes must not be below free_disk_bulk_bytes (if not given, twice the floor)"
+            )
+        return self
+
+
+class Retention(Section):
+    """When files of a study are deleted. Decision, history and receipts are always kept."""
+
+    keep_days: float | None = Field(
+        default=None, ge=0, le=36_500, description="after a study is settled and delivered; none: keep all, days"
+    )
 
 
 class Triage(Section):
@@ -202,6 +235,7 @@ class Settings(Section):
     dicom: Dicom = Dicom()
     watched_folder: WatchedFolder = WatchedFolder()
     limits: Limits = Limits()
+    retention: Retention = Retention()
     triage: Triage = Triage()
     cloud: Cloud = Cloud()
     pacs: tuple[Pacs, ...] = ()

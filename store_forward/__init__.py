@@ -1,6 +1,7 @@
 """Store and forward: opaque bytes made safe on disk and carried onward, exactly once in effect.
 
 - ``durable``       the one durable write: fsync, rename, fsync the folder
+- ``room``          how much room the disk has, in four levels
 - ``spool``         content-addressed files
 - ``database``      SQLite, opened the one safe way
 - ``deliveries``    the outbox's tables; ``outbox`` what may happen to a delivery

@@ -6,6 +6,7 @@ SHA-256, so the same bytes are kept once and damage can be told.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from store_forward.durable import make_folder, open_new, publish, sync_file, sync_folder
 from store_forward.errors import SpoolFull
+from store_forward.room import Marks, Room, room_at
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -37,10 +39,16 @@ def file_digest(file: BufferedReader) -> str:
 class Spool:
     """A folder of durable, content-addressed files. Several processes may use one at the same time."""
 
-    def __init__(self, root: Path, free_floor_bytes: int) -> None:
-        """Make the folders if they are missing. Raises OSError when they cannot be made."""
+    def __init__(self, root: Path, free_floor_bytes: int, bulk_bytes: int = 0, warn_bytes: int = 0) -> None:
+        """Make the folders if they are missing. Raises OSError when they cannot be made.
+
+        The three numbers are the marks of free disk, bytes, at which its :class:`Room` gets less.
+        """
         self.root = root
         self.free_floor_bytes = free_floor_bytes
+        self._bulk_bytes = bulk_bytes
+        self._warn_bytes = warn_bytes
+        self._room = Room.PLENTY
         self._incoming = root / "incoming"
         self._objects = root / "objects"
         make_folder(self._incoming)
@@ -51,11 +59,30 @@ class Spool:
         filesystem = os.statvfs(self.root)
         return filesystem.f_bavail * filesystem.f_frsize
 
+    @property
+    def marks(self) -> Marks:
+        """The free disk at which each level begins."""
+        return Marks(self._warn_bytes, self._bulk_bytes, self.free_floor_bytes)
+
+    def room(self, before: Room | None = None) -> Room:
+        """The level now; ``before`` is the one until now, where another process knew it."""
+        return self._room_at(self.free_bytes(), before)
+
     def require_room(self, size_bytes: int = 0) -> None:
-        """Raise SpoolFull when ``size_bytes`` more would leave less free disk than the floor."""
+        """Raise SpoolFull when ``size_bytes`` more would leave less free disk than the floor.
+
+        Once the floor was reached, also until there is room again by the margin that keeps it from flapping.
+        """
         free = self.free_bytes()
+        full = self._room_at(free) is Room.FULL
         if free - size_bytes < self.free_floor_bytes:
             raise SpoolFull(free, self.free_floor_bytes)
+        if full:
+            raise SpoolFull(free, self.marks.left_at(Room.FULL))
+
+    def _room_at(self, free_bytes: int, before: Room | None = None) -> Room:
+        self._room = room_at(free_bytes, self.marks, self._room if before is None else before)
+        return self._room
 
     def temporary(self, size_bytes: int = 0) -> Path:
         """Make an empty file to write into, on the same filesystem as the objects.
@@ -103,14 +130,18 @@ class Spool:
         return self._objects / digest[:2] / digest
 
     def verify(self, digest: str) -> bool:
-        """Read the object back; False when it is missing or its bytes have another digest.
+        """Read the object back; False when it is missing, cannot be read or has bytes of another digest.
 
-        Raises ValueError.
+        Raises ValueError; OSError for what says nothing about the file, such as too many open ones.
         """
         try:
             with self.path(digest).open("rb") as file:
                 return file_digest(file) == digest
         except FileNotFoundError:
+            return False
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
             return False
 
     def secure(self, digest: str) -> StoredObject | None:

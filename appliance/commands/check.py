@@ -3,48 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
 
-from rich.console import Console
-from rich.progress import track
 from sqlalchemy import select
 
+from appliance.commands.check_disk import CheckResult, database_result, spool_results
 from appliance.commands.packs import selftest
 from appliance.configuration import secret
 from appliance.errors import ConfigurationInvalid
 from appliance.home import Home, open_home
 from appliance.privacy.errors import SiteKeyUnusable
 from appliance.privacy.package import site_key
-from appliance.schema import instances, set_aside
+from appliance.schema import set_aside
 from appliance.settings import Settings
-from store_forward.database import reading, sqlite_version
+from store_forward.database import reading
 from store_forward.errors import DatabaseUnusable, SpoolFull
-from store_forward.outbox import deliveries
 
 
-@dataclass(frozen=True)
-class CheckResult:
-    """One thing that was looked at."""
-
-    what: str
-    ok: bool
-    detail: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
-
-
-def examine(settings: Settings, *, rehash: bool) -> list[CheckResult]:
-    """Look at everything; nothing is changed. ``rehash`` reads every spooled file back."""
+def examine(settings: Settings, *, rehash: bool, repair: bool = False) -> list[CheckResult]:
+    """Look at everything; nothing is changed unless ``repair``. ``rehash`` reads every spooled file back."""
     results = [CheckResult("configuration", True, "valid"), _secret(settings)]
+    results.append(database_result(settings, repair=repair))
+    if not results[-1].ok:
+        return results
     try:
         home = open_home(settings)
     except (DatabaseUnusable, OSError) as error:
-        return [*results, CheckResult("database", False, str(error))]
-    results.append(CheckResult("database", True, f"SQLite {sqlite_version()}, write-ahead log, every commit synced"))
-    results += [_disk(home), _site_key(home), _spool(home, rehash), _set_aside(home), *_packs(settings)]
+        return [*results[:-1], CheckResult("database", False, str(error))]
+    results += [_disk(home), _site_key(home), *spool_results(home, settings, rehash=rehash, repair=repair)]
+    results += [_set_aside(home), *_packs(settings)]
     home.engine.dispose()
     return results
 
@@ -77,24 +63,6 @@ def _site_key(home: Home) -> CheckResult:
     except SiteKeyUnusable as unusable:
         return CheckResult("site key", False, str(unusable))
     return CheckResult("site key", True, "present, readable by its owner only")
-
-
-def _spool(home: Home, rehash: bool) -> CheckResult:
-    """Every row must have its file."""
-    with reading(home.engine) as connection:
-        digests = set(connection.execute(select(instances.c.file_digest)).scalars())
-        open_payloads = select(deliveries.c.payload).where(deliveries.c.state != "delivered")
-        digests |= set(connection.execute(open_payloads).scalars())
-    listed = sorted(digests)
-    if rehash:
-        listed = list(track(listed, description="reading back", console=Console(stderr=True)))
-        bad = [digest for digest in listed if not home.spool.verify(digest)]
-    else:
-        bad = [digest for digest in listed if not home.spool.path(digest).exists()]
-    if bad:
-        names = ", ".join(digest[:12] for digest in bad[:5])
-        return CheckResult("spool", False, f"{len(bad)} of {len(listed)} files missing or damaged ({names})")
-    return CheckResult("spool", True, f"{len(listed)} files, {'all read back' if rehash else 'all present'}")
 
 
 def _set_aside(home: Home) -> CheckResult:

@@ -10,8 +10,8 @@ from pathlib import Path
 import structlog
 
 from appliance.configuration import secret
+from appliance.disk.upkeep import prepare_home
 from appliance.errors import ConfigurationInvalid
-from appliance.home import open_home
 from appliance.packs import installed_folder_of
 from appliance.privacy.package import site_key
 from appliance.process import PROCESSES, run_process
@@ -26,7 +26,7 @@ _CLOUD_PROCESSES = ("cloud-endpoint", "cloud-analysis")
 def serve_box(settings: Settings, config: Path | None) -> None:
     """Run the box until SIGTERM or SIGINT."""
     _log_to_stderr()
-    home = open_home(settings)  # made once here, so that the processes find it
+    home = prepare_home(settings)  # made and looked over once here, so that the processes find it
     site_key(home.site_key_path)
     home.engine.dispose()
     secret(settings.cloud.token_file, settings.cloud.token_variable)  # a missing secret is said now, not at night
@@ -78,13 +78,16 @@ def cloud_settings(settings: Settings) -> CloudSettings:
         raise ConfigurationInvalid("cloud endpoint", (f"there is no token for boxes to show; {repair}",))
     if len(token) < 16:
         raise ConfigurationInvalid("cloud endpoint", ("its token is shorter than 16 characters; make a longer one",))
+    marks = settings.limits.free_disk
     return CloudSettings(
         home=settings.home / "cloud",
         host=own.host,
         port=own.port,
         token=token,
         max_upload_bytes=own.max_upload_bytes,
-        free_floor_bytes=settings.limits.free_disk_floor_bytes,
+        free_floor_bytes=marks.floor_bytes,
+        free_bulk_bytes=marks.bulk_bytes,
+        free_warn_bytes=marks.warn_bytes,
         certificate=own.certificate,
         private_key=own.private_key,
         packs=settings.triage.packs,

@@ -8,6 +8,7 @@ from typing import Any
 from appliance.home import open_home
 from appliance.settings import Settings
 from appliance.web.views import status, status_dict
+from appliance.web.wording import ROOM_WORDS, alone_words, filling_words
 from store_forward.database import reading
 
 
@@ -33,8 +34,12 @@ def status_text(found: dict[str, Any]) -> str:
     for device in found["devices"]:
         if device["chosen"]:
             lines.append(f"{device['pack']:<12} on {device['device']}, {device['latency_ms']:.1f} ms")
-    free = found["storage"]["free_bytes"] / 1e9
-    lines.append(f"disk         {free:.1f} GB free; SQLite {found['sqlite_version']}")
+    disk = found["storage"]
+    lines.append(f"disk         {disk['free_bytes'] / 1e9:.1f} GB free, {ROOM_WORDS[disk['room']]}")
+    meter = found["autonomy"]
+    lines.append(f"autonomy     {alone_words(meter['recorded_days'], meter['alone_days'])}")
+    lines.append(f"disk full    {filling_words(meter['recorded_days'], meter['full_in_days'])}")
+    lines.append(f"SQLite       {found['sqlite_version']}")
     return "\n".join(lines)
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import DBAPIError
 
+from appliance.disk.days import count_received
+from appliance.disk.reconcile import mend
+from appliance.disk.retention import supersede
 from appliance.errors import (
     DataSetDoesNotMatch,
     InstanceConflict,
@@ -96,48 +100,57 @@ class Admission:
             if announced is not None and announced != (header.sop_class_uid, header.sop_instance_uid):
                 raise DataSetDoesNotMatch("SOP class or instance UID differs from the request")
             with writing(self._engine) as connection:
+                _must_be_there(kept)
                 return self._enter(connection, header, kept, source, now), header.study_instance_uid
+        except OutOfResources:
+            raise
+        except OSError as error:
+            raise OutOfResources(f"the spool cannot be read: {error.strerror}; send it again") from error
         except ReceiveError as refused:
             self._keep_aside(kept, header, refused, source, now)
             raise
 
     def _enter(self, connection: Connection, header: Header, kept: StoredObject, source: str, now: float) -> Admitted:
         known = connection.execute(
-            select(instances.c.file_digest, instances.c.study_instance_uid).where(
-                instances.c.sop_instance_uid == header.sop_instance_uid
-            )
+            select(instances).where(instances.c.sop_instance_uid == header.sop_instance_uid)
         ).one_or_none()
         if known is not None:
-            self._must_be_the_same(known.file_digest, kept)
-            return Admitted.ALREADY_HELD
-        study = connection.execute(
-            select(studies).where(studies.c.study_instance_uid == header.study_instance_uid)
-        ).one_or_none()
+            return self._enter_again(connection, header, known, kept, source, now)
+        study = _study(connection, header.study_instance_uid)
         if study is None:
             self._open_study(connection, header, source, now)
         elif study.instance_count >= self._limits.max_study_instances:
             raise InstanceTooLarge("the study has max_study_instances instances already")
-        self._count_in(connection, header, kept.size_bytes, study, source, now)
-        connection.execute(
-            insert(instances).values(
-                sop_instance_uid=header.sop_instance_uid,
-                study_instance_uid=header.study_instance_uid,
-                series_instance_uid=header.series_instance_uid,
-                sop_class_uid=header.sop_class_uid,
-                transfer_syntax_uid=header.transfer_syntax_uid,
-                file_digest=kept.digest,
-                size_bytes=kept.size_bytes,
-                source=source,
-                received_at=now,
-            )
-        )
+        self._count_in(connection, header, (1, kept.size_bytes), study, source, now)
+        connection.execute(insert(instances).values(_row(header, kept, source, now)))
         return Admitted.STORED
 
-    def _must_be_the_same(self, known_digest: str, kept: StoredObject) -> None:
-        if known_digest == kept.digest:
-            return
-        if dataset_digest(self._spool.path(known_digest)) != dataset_digest(kept.path):
-            raise InstanceConflict("SOP Instance UID is known with other content; kept aside")
+    def _enter_again(
+        self, connection: Connection, header: Header, known: Row[Any], kept: StoredObject, source: str, now: float
+    ) -> Admitted:
+        """A SOP Instance UID that has a row. Its file may be gone: deleted by retention, or lost with a bad disk."""
+        uid = known.study_instance_uid
+        if known.file_digest == kept.digest:
+            if mend(connection, kept.digest, uid, now):
+                self._count_in(connection, header, (0, 0), _study(connection, uid), source, now)
+            elif supersede(connection, uid):
+                of_study = update(studies).where(studies.c.study_instance_uid == uid)
+                connection.execute(of_study.values(last_received_at=now))
+                record_event(connection, uid, now, "arrived_again", "an image that was deleted is kept anew")
+            return Admitted.ALREADY_HELD
+        old = self._spool.path(known.file_digest)
+        if old.exists():
+            if dataset_digest(old) != dataset_digest(kept.path):
+                raise InstanceConflict("SOP Instance UID is known with other content; kept aside")
+            return Admitted.ALREADY_HELD
+        if uid != header.study_instance_uid:
+            raise InstanceConflict("SOP Instance UID is known in another study; kept aside")
+        mend(connection, known.file_digest, uid, now)
+        growth = (0, kept.size_bytes - known.size_bytes)
+        self._count_in(connection, header, growth, _study(connection, uid), source, now)
+        of_uid = update(instances).where(instances.c.sop_instance_uid == header.sop_instance_uid)
+        connection.execute(of_uid.values(_row(header, kept, source, now)))
+        return Admitted.STORED
 
     def _open_study(self, connection: Connection, header: Header, source: str, now: float) -> None:
         connection.execute(
@@ -164,12 +177,14 @@ class Admission:
         self,
         connection: Connection,
         header: Header,
-        size_bytes: int,
-        study: Row[tuple[object, ...]] | None,
+        growth: tuple[int, int],
+        study: Row[Any] | None,
         source: str,
         now: float,
     ) -> None:
+        """The study has so many instances and bytes more; past reading it is reopened."""
         reopened = study is not None and study.state in _PAST_READING
+        count_received(connection, now, max(growth[1], 0))
         modalities = {header.modality} | (set(study.modalities.split("\\")) if study is not None else set())
         connection.execute(
             update(studies)
@@ -178,14 +193,15 @@ class Admission:
                 state=StudyState.RECEIVING,
                 revision=studies.c.revision + int(reopened),
                 triage_attempts=0,
-                instance_count=studies.c.instance_count + 1,
-                size_bytes=studies.c.size_bytes + size_bytes,
+                instance_count=studies.c.instance_count + growth[0],
+                size_bytes=studies.c.size_bytes + growth[1],
                 modalities="\\".join(sorted(m for m in modalities if m)),
                 last_received_at=now,
                 completes_at=now + self._dicom.association_timeout_for(source),
             )
         )
         if reopened:
+            supersede(connection, header.study_instance_uid)
             record_event(connection, header.study_instance_uid, now, "reopened", "a late image arrived")
 
     def _keep_aside(
@@ -201,6 +217,7 @@ class Admission:
             received_at=now,
         )
         with writing(self._engine) as connection:
+            _must_be_there(kept)
             connection.execute(row.on_conflict_do_nothing())
 
     def released(self, study_instance_uids: Iterable[str], source: str, now: float) -> None:
@@ -222,3 +239,27 @@ class Admission:
                 .where(studies.c.completes_at > now + self._dicom.quiet_time_s)
                 .values(completes_at=now + self._dicom.quiet_time_s)
             )
+
+
+def _must_be_there(kept: StoredObject) -> None:
+    """Asked under the write lock: the same bytes may just have been deleted; see appliance/disk/removals.py."""
+    if not kept.path.exists():
+        raise OutOfResources("the file was removed while it arrived; send it again")
+
+
+def _study(connection: Connection, uid: str) -> Row[Any] | None:
+    return connection.execute(select(studies).where(studies.c.study_instance_uid == uid)).one_or_none()
+
+
+def _row(header: Header, kept: StoredObject, source: str, now: float) -> dict[str, Any]:
+    return {
+        "sop_instance_uid": header.sop_instance_uid,
+        "study_instance_uid": header.study_instance_uid,
+        "series_instance_uid": header.series_instance_uid,
+        "sop_class_uid": header.sop_class_uid,
+        "transfer_syntax_uid": header.transfer_syntax_uid,
+        "file_digest": kept.digest,
+        "size_bytes": kept.size_bytes,
+        "source": source,
+        "received_at": now,
+    }

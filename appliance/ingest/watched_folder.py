@@ -13,6 +13,7 @@ import structlog
 from appliance.errors import InstanceTooLarge, OutOfResources, ReceiveError
 from appliance.ingest.admit import Admission
 from store_forward.errors import SpoolFull
+from store_forward.room import Room
 from store_forward.spool import Spool
 
 log = structlog.get_logger()
@@ -33,15 +34,16 @@ class WatchedFolder:
         self._spool = spool
         self._seen: dict[Path, tuple[int, int, float]] = {}
         self._too_large: dict[Path, int] = {}  # with the time of its last change
+        self._waiting = False
 
     def scan(self, now: float) -> int:
         """One look; returns how many files were taken in.
 
         Files that had to wait for disk room stay, and so does a file that cannot be read or removed, or is over its
-        limit: it is the only copy there is.
+        limit: it is the only copy there is. They wait as soon as bulk does, for they can wait where they lie.
         """
         taken, studies = 0, set()
-        for path in self._settled_files(now):
+        for path in self._settled_files(now) if self._has_room() else []:
             try:
                 study = self._take(path, now)
             except OutOfResources as full:
@@ -56,6 +58,12 @@ class WatchedFolder:
         if studies:
             self._admission.released(studies, SOURCE, now)
         return taken
+
+    def _has_room(self) -> bool:
+        waited, self._waiting = self._waiting, self._spool.room() >= Room.NO_BULK
+        if self._waiting and not waited:
+            log.warning("folder.waiting", cause="the disk has no room for what can wait")
+        return not self._waiting
 
     def _settled_files(self, now: float) -> list[Path]:
         settled = []

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, insert, select, update
 
+from appliance.disk.days import count_made
 from appliance.history import record_event
 from appliance.results.outcome import AmendedAnswer, ImageFinding, StudyOutcome
 from appliance.schema import Agreement, answers, findings, instances, studies
@@ -155,6 +156,7 @@ def _amend(connection: Connection, outcome: StudyOutcome, requests: list[Deliver
         )
     words = f"cloud: {answer.decision.value}" + (f", {verdict.value}" if verdict else "")
     record_event(connection, outcome.study_instance_uid, now, "answered", words)
+    count_made(connection, now, requests)
     for request in requests:
         enqueue(connection, request, now)
     settle_if_done(connection, outcome.study_instance_uid, now)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, insert, select, update
 
+from appliance.disk.days import count_made
+from appliance.disk.removals import ask_removal
 from appliance.history import record_event
 from appliance.results.outcome import StudyOutcome
 from appliance.schema import StudyState, answers, findings, studies
@@ -31,6 +33,7 @@ def commit_outcome(connection: Connection, claim: Claim, prepared: Prepared) -> 
     if not still_ours(connection, claim):
         return False
     uid, outcome = claim.study_instance_uid, prepared.outcome
+    _replace_pictures(connection, uid, prepared)
     connection.execute(update(studies).where(studies.c.study_instance_uid == uid).values(**_columns(prepared)))
     for found in outcome.findings:
         row = {
@@ -49,8 +52,16 @@ def commit_outcome(connection: Connection, claim: Claim, prepared: Prepared) -> 
         enqueue(connection, request, at)
         if request.kind == "escalation":
             _reuse_answer(connection, request.payload)
+    count_made(connection, at, prepared.deliveries)
     settle_if_done(connection, uid, at)
     return True
+
+
+def _replace_pictures(connection: Connection, uid: str, prepared: Prepared) -> None:
+    """Those of an earlier revision are for nobody any more."""
+    old = connection.execute(select(studies.c.heat_map, studies.c.thumbnail).where(studies.c.study_instance_uid == uid))
+    new = (prepared.heat_map, prepared.thumbnail)
+    ask_removal(connection, uid, (digest for row in old for digest in row if digest and digest not in new))
 
 
 def _reuse_answer(connection: Connection, payload: str) -> None:

@@ -24,6 +24,7 @@ from models.decision import Decision, ImageResult, StudyDecision
 from models.errors import CannotTriage
 from models.pixels import PixelLimits, grey_image, open_dicom
 from store_forward.outbox import DeliveryRequest
+from store_forward.room import Room
 from store_forward.spool import Spool, StoredObject
 
 _PAGE_PICTURE_PX, _THUMBNAIL_PX = 768, 128
@@ -97,6 +98,8 @@ class PayloadMaker:
             return [], "no report: no instance can be opened any more; run scanside check"
         documents = [("report", self._keep(build_report(headers, outcome)))]
         if shown is not None and heat_map is not None:
+            if self._spool.room() >= Room.NO_BULK:
+                return documents, "no picture for the archive: the disk has no room for what can be done without"
             capture = build_picture(shown[0], shown[1], heat_map, outcome)
             documents.append(("picture", self._keep(capture)))
         return documents, ""

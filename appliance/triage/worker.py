@@ -40,7 +40,8 @@ class TriageWorker:
         self._readers: Readers | None = None
         self._roomy = True
         # Reception stops at the floor and triage only at half of it: what was acknowledged is still read.
-        self._spool = Spool(home.spool.root, settings.limits.free_disk_floor_bytes // 2)
+        marks = settings.limits.free_disk
+        self._spool = Spool(home.spool.root, marks.floor_bytes // 2, marks.bulk_bytes, marks.warn_bytes)
         self._payloads = PayloadMaker(settings, self._spool, site_key(home.site_key_path))
 
     def start(self, now: float) -> None:
@@ -113,6 +114,6 @@ class TriageWorker:
     def _read(self, sop_instance_uid: str, path: Path) -> ImageResult:
         assert self._readers is not None, "start() comes first"
         if not path.exists():
-            detail = "the spool file is missing; run scanside check"
+            detail = "its file is no longer in the spool; the history says why, else run scanside check"
             return ImageResult(sop_instance_uid, Decision.not_triaged, Reason.unreadable_pixels, detail)
         return self._readers.triage.image(path)

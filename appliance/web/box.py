@@ -10,10 +10,13 @@ from pathlib import Path
 
 from sqlalchemy import Connection, func, select
 
+from appliance.disk.room_watch import room_before
+from appliance.disk.tables import quarantined, take_ups
 from appliance.packs import registry_of
 from appliance.schema import devices, processes, set_aside
 from appliance.settings import Settings
 from appliance.web.standing import is_silent
+from store_forward.room import Marks, Room, room_at
 from store_forward.spool import Spool
 
 MOST_SET_ASIDE = 10
@@ -82,11 +85,22 @@ class ProcessView:
 
 @dataclass(frozen=True)
 class Storage:
-    """Disk space under the spool, bytes. Below ``floor_bytes`` of free space no image is taken in."""
+    """Disk space under the spool, bytes, the three marks of free space, and the level's word."""
 
     total_bytes: int
     free_bytes: int
     floor_bytes: int
+    bulk_bytes: int
+    warn_bytes: int
+    again_bytes: int
+    room: str
+
+
+def storage_of(total_bytes: int, free_bytes: int, marks: Marks, before: Room = Room.PLENTY) -> Storage:
+    """The disk as values; ``again_bytes`` is the free space from which the present level is left."""
+    room = room_at(free_bytes, marks, before)
+    bulk, warn = marks.of(Room.NO_BULK), marks.of(Room.LOW)
+    return Storage(total_bytes, free_bytes, marks.floor_bytes, bulk, warn, marks.left_at(room), room.word)
 
 
 @dataclass(frozen=True)
@@ -146,10 +160,10 @@ def _spool_usage(root: Path) -> tuple[int, int, bool]:
     return number, size_bytes, True
 
 
-def storage(settings: Settings, spool: Spool) -> Storage:
-    """How full the disk under the spool is."""
+def storage(conn: Connection, settings: Settings, spool: Spool) -> Storage:
+    """How full the disk under the spool is, and at which level the receiver takes it to be."""
     usage = shutil.disk_usage(spool.root)
-    return Storage(usage.total, usage.free, settings.limits.free_disk_floor_bytes)
+    return storage_of(usage.total, usage.free, settings.limits.free_disk, room_before(conn))
 
 
 def device_views(conn: Connection, packs: Iterable[PackView]) -> tuple[DeviceView, ...]:
@@ -193,6 +207,19 @@ def process_views(conn: Connection, now: float) -> tuple[ProcessView, ...]:
         )
         for row in conn.execute(select(processes).order_by(processes.c.name))
     )
+
+
+def disk_troubles(conn: Connection) -> tuple[str, ...]:
+    """What went wrong with the disk and is not over yet, as sentences."""
+    lost = select(func.count()).select_from(quarantined).where(quarantined.c.mended_at.is_(None))
+    number = conn.execute(lost).scalar_one()
+    found = []
+    if number:
+        files = "1 file is" if number == 1 else f"{number:,} files are"
+        found.append(f"{files} lost or damaged; the studies they belong to say so. Send these images again.")
+    if conn.execute(select(take_ups.c.id).where(take_ups.c.done_at.is_(None))).first():
+        found.append("The database is new: the images in the spool are being taken up again.")
+    return tuple(found)
 
 
 def set_aside_view(conn: Connection) -> SetAside:

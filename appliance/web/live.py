@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from sqlalchemy import Connection, Engine, func, select
 from sse_starlette import ServerSentEvent
 
+from appliance.disk.tables import quarantined, take_ups
 from appliance.packs import packs_mark
 from appliance.schema import StudyState, devices, processes, set_aside, studies, study_events
 from appliance.settings import Settings
@@ -49,7 +50,9 @@ def state_digest(conn: Connection, now: float, disk: Storage) -> str:
             [row.name, row.pid, row.state, row.restarts, row.detail, is_silent(row.beat_at, now)]
             for row in conn.execute(select(processes).order_by(processes.c.name))
         ],
-        disk.free_bytes < disk.floor_bytes,
+        disk.room,
+        conn.scalar(select(func.count()).select_from(quarantined).where(quarantined.c.mended_at.is_(None))),
+        conn.scalar(select(func.max(take_ups.c.done_at))),
         int(now // 60),
     ]
     return hashlib.sha256(json.dumps(marks).encode()).hexdigest()[:16]
@@ -74,7 +77,7 @@ class Watch:
             now = self._clock()
             if self._digest is None or not 0 <= now - self._digest[0] < LOOK_EVERY_S:
                 with reading(self._engine) as conn:
-                    self._digest = now, state_digest(conn, now, storage(self._settings, self._spool))
+                    self._digest = now, state_digest(conn, now, storage(conn, self._settings, self._spool))
             return self._digest[1]
 
     def surroundings(self) -> Surroundings:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
+from appliance.disk.quarantine import TROUBLE_WORDS, Trouble
+from appliance.disk.removals import DELETED
+from appliance.disk.tables import deletions, quarantined
 from appliance.schema import findings, instances, studies, study_events
 from appliance.web.worklist import StudyRow, study_rows
 from store_forward.outbox import deliveries, delivery_events
@@ -63,6 +66,15 @@ class TimelineEntry:
 
 
 @dataclass(frozen=True)
+class LostFile:
+    """A file of the study that is missing or damaged; without a UID, a result that was to be sent."""
+
+    sop_instance_uid: str
+    meaning: str
+    found_at: float
+
+
+@dataclass(frozen=True)
 class StudyView:
     """Everything the study page shows."""
 
@@ -77,6 +89,8 @@ class StudyView:
     instances: tuple[InstanceRow, ...]
     timeline: tuple[TimelineEntry, ...]
     timeline_full: bool
+    deleted_at: float | None
+    lost: tuple[LostFile, ...]
 
 
 def study_view(conn: Connection, study_instance_uid: str, show_patient: bool) -> StudyView | None:
@@ -97,7 +111,23 @@ def study_view(conn: Connection, study_instance_uid: str, show_patient: bool) ->
         instances=_instances(conn, study_instance_uid),
         timeline=entries[-MOST_EVENTS:],
         timeline_full=len(entries) > MOST_EVENTS,
+        deleted_at=_deleted_at(conn, study_instance_uid),
+        lost=_lost(conn, study_instance_uid),
     )
+
+
+def _deleted_at(conn: Connection, uid: str) -> float | None:
+    """When retention deleted its files, epoch s; None while they are kept."""
+    c = deletions.c
+    latest = select(func.max(c.began_at)).where(c.study_instance_uid == uid, c.state.in_(DELETED))
+    return conn.execute(latest).scalar_one_or_none()
+
+
+def _lost(conn: Connection, uid: str) -> tuple[LostFile, ...]:
+    c = quarantined.c
+    query = select(c.sop_instance_uid, c.reason, c.found_at).where(c.study_instance_uid == uid, c.mended_at.is_(None))
+    rows = conn.execute(query.order_by(c.id).limit(MOST_INSTANCES))
+    return tuple(LostFile(row[0], TROUBLE_WORDS[Trouble(row[1])], row[2]) for row in rows)
 
 
 def refers_to(conn: Connection, study_instance_uid: str, digest: str) -> bool:

@@ -7,6 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from appliance.disk.autonomy import Autonomy, autonomy
+from appliance.disk.days import day_of, recorded_days
 from appliance.schema import NO_DEVICE
 from appliance.settings import Settings
 from appliance.web.agreement import AgreementView, agreement_view
@@ -17,6 +19,7 @@ from appliance.web.box import (
     Storage,
     Surroundings,
     device_views,
+    disk_troubles,
     process_views,
     set_aside_view,
     storage,
@@ -26,6 +29,7 @@ from appliance.web.deliveries import DestinationView, ParkedDelivery, destinatio
 from appliance.web.wording import age_words, size_words
 from appliance.web.worklist import Worklist, WorklistRequest, worklist
 from store_forward.database import sqlite_version
+from store_forward.room import Room
 from store_forward.spool import Spool
 
 _PATIENT_FIELDS = (
@@ -60,6 +64,7 @@ class StatusView:
     devices: tuple[DeviceView, ...]
     processes: tuple[ProcessView, ...]
     storage: Storage
+    autonomy: Autonomy
     set_aside: SetAside
     sqlite_version: str
 
@@ -80,11 +85,11 @@ def status(
     around = surroundings or take_surroundings(settings, spool)
     links = destination_views(conn, settings)
     procs = process_views(conn, now)
-    disk = storage(settings, spool)
+    disk = storage(conn, settings, spool)
     tried = device_views(conn, around.packs)
     return StatusView(
         now=now,
-        notices=notices(now, links, procs, disk, around, tried),
+        notices=notices(now, links, procs, disk, around, tried, disk_troubles(conn)),
         worklist=worklist(conn, request or WorklistRequest(), settings.page.show_patient),
         destinations=links,
         parked=parked_deliveries(conn, [link.name for link in links]),
@@ -93,6 +98,7 @@ def status(
         devices=tried,
         processes=procs,
         storage=disk,
+        autonomy=autonomy(recorded_days(conn, now), day_of(now), disk.free_bytes, disk.floor_bytes),
         set_aside=set_aside_view(conn),
         sqlite_version=sqlite_version(),
     )
@@ -105,25 +111,29 @@ def notices(
     disk: Storage,
     around: Surroundings,
     tried: tuple[DeviceView, ...] = (),
+    troubles: tuple[str, ...] = (),
 ) -> tuple[Notice, ...]:
     """What needs a person, problems before notes."""
-    found = [*_disk_notices(disk), *_process_notices(now, procs), *_pack_notices(around), *_device_notices(tried)]
+    found = [Notice("problem", trouble) for trouble in troubles]
+    found += [*_disk_notices(disk), *_process_notices(now, procs), *_pack_notices(around), *_device_notices(tried)]
     for link in links:
         found += _link_notices(now, link)
     return tuple(sorted(found, key=lambda notice: notice.severity != "problem"))
 
 
 def _disk_notices(disk: Storage) -> list[Notice]:
-    free, floor = size_words(disk.free_bytes), size_words(disk.floor_bytes)
-    if disk.free_bytes < disk.floor_bytes:
+    free, again = size_words(disk.free_bytes), size_words(disk.again_bytes)
+    bulk, floor = size_words(disk.bulk_bytes), size_words(disk.floor_bytes)
+    if disk.room == Room.FULL.word:
+        goes_on = f"Reception goes on by itself from {again}; free some space."
+        return [Notice("problem", f"The disk is full: {free} free. Senders are told to send again later. {goes_on}")]
+    if disk.room == Room.NO_BULK.word:
+        waits = "The watched folder waits, and no pictures are made for the archive"
         return [
-            Notice(
-                "problem",
-                f"The disk is full: {free} free. No image is taken in below {floor}; free some space.",
-            )
+            Notice("problem", f"The disk is nearly full: {free} free. {waits}; below {floor} no image is taken in.")
         ]
-    if disk.free_bytes < 2 * disk.floor_bytes:
-        return [Notice("note", f"The disk is getting full: {free} free. Below {floor} no image is taken in.")]
+    if disk.room == Room.LOW.word:
+        return [Notice("note", f"The disk is getting full: {free} free. Below {bulk} what can wait has to wait.")]
     return []
 
 

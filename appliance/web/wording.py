@@ -6,6 +6,14 @@ from datetime import UTC, datetime, tzinfo
 
 from models.reasons import EXPLANATIONS, Reason
 
+#: What each level of free disk means, for a person.
+ROOM_WORDS = {
+    "plenty": "enough room",
+    "low": "getting full",
+    "no_bulk": "nearly full: what can wait has to wait",
+    "full": "full: no image is taken in",
+}
+
 _MINUTE_S = 60
 _HOUR_S = 3600
 _DAY_S = 86400
@@ -24,6 +32,30 @@ def age_words(seconds: float) -> str:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     days = whole // _DAY_S
     return "1 day" if days == 1 else f"{days} days"
+
+
+def alone_words(recorded_days: int, alone_days: float | None) -> str:
+    """How long the box can work without its links at today's load, as a sentence."""
+    if recorded_days == 0:
+        return "not known yet: one whole day of record is needed"
+    if alone_days is None:
+        return "no end in sight: nothing came in lately"
+    return f"at today's load this box can work alone for {_span_words(alone_days)}"
+
+
+def filling_words(recorded_days: int, full_in_days: float | None) -> str:
+    """When the disk will be full if things go on as they did, retention included."""
+    if recorded_days == 0:
+        return "not known yet"
+    return "not filling" if full_in_days is None else f"in {_span_words(full_in_days)}"
+
+
+def _span_words(days: float) -> str:
+    if days > 730:
+        return "over two years"
+    if days >= 2:
+        return f"{int(days)} days"
+    return f"{int(days * 24)} h"
 
 
 def clock_words(at: float, now: float, zone: tzinfo | None = None) -> str:

@@ -114,9 +114,10 @@ class Endpoint:
         return Response(Answers(answers=found).model_dump_json(), 200, _OURS, "application/json")
 
     async def health(self, _request: Request) -> Response:
-        """GET /v1/health: how many cases stand in each state."""
+        """GET /v1/health: how many cases stand in each state, and how much room the disk has."""
         counts = await run_in_threadpool(self._reception.counts)
-        return JSONResponse({"status": "ok", "cases": counts}, 200, _OURS)
+        room = await run_in_threadpool(self._reception.room)
+        return JSONResponse({"status": "ok", "cases": counts, "room": room.word}, 200, _OURS)
 
     async def sweep(self) -> None:
         """Remove stale uploads, again and again until cancelled; what fails now is tried again the next time."""

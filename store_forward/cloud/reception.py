@@ -10,6 +10,8 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import structlog
+
 from store_forward import protocol
 from store_forward.cloud import cases
 from store_forward.cloud.errors import UploadRefused
@@ -18,8 +20,10 @@ from store_forward.cloud.uploads import Upload, Uploads
 from store_forward.database import create_schema, open_database, reading, writing
 from store_forward.errors import SpoolFull
 from store_forward.protocol import Answer, Receipt, UploadMetadata
+from store_forward.room import FIRST_BULK_PRIORITY, Room
 from store_forward.spool import Spool, file_digest
 
+log = structlog.get_logger()
 _RETRY_WHEN_FULL_S = 60
 
 
@@ -31,7 +35,9 @@ class Reception:
         self._settings = settings
         self._engine = open_database(settings.database)
         create_schema(self._engine, cases.CLOUD_METADATA)
-        self._spool = Spool(settings.spool, settings.free_floor_bytes)
+        marks = (settings.free_floor_bytes, settings.free_bulk_bytes, settings.free_warn_bytes)
+        self._spool = Spool(settings.spool, *marks)
+        self._told = Room.PLENTY
         self._uploads = Uploads(settings.uploads)
 
     def close(self) -> None:
@@ -48,7 +54,7 @@ class Reception:
         if receipt is not None:
             return receipt
         if self._uploads.find(protocol.upload_id(metadata)) is None:
-            self._require_place_for_another()
+            self._require_place_for_another(metadata.priority)
         try:
             upload = self._uploads.begin(metadata, size_bytes)
         except ValueError as error:
@@ -164,7 +170,18 @@ class Reception:
         with writing(self._engine) as connection:
             cases.give_up(connection, upload.metadata.sha256)
 
-    def _require_place_for_another(self) -> None:
+    def room(self) -> Room:
+        """The level of the endpoint's disk; each change is logged."""
+        room = self._spool.room()
+        if room is not self._told:
+            say = log.info if room is Room.PLENTY else log.warning
+            say("disk.room", room=room.word, free_bytes=self._spool.free_bytes())
+            self._told = room
+        return room
+
+    def _require_place_for_another(self, priority: int) -> None:
+        if self.room() >= Room.NO_BULK and priority >= FIRST_BULK_PRIORITY:
+            raise _no_room()
         if len(self._uploads.unfinished()) >= self._settings.max_uploads:
             raise UploadRefused(503, "too many unfinished uploads", retry_after_s=_RETRY_WHEN_FULL_S)
 

@@ -90,7 +90,7 @@ def run_analysis(settings: CloudSettings, stop: threading.Event | None = None) -
         _limit_memory(settings.analysis_memory_bytes)
         engine = open_database(settings.database)
         create_schema(engine, CLOUD_METADATA)
-        spool = Spool(settings.spool, settings.free_floor_bytes)
+        spool = Spool(settings.spool, settings.free_floor_bytes, settings.free_bulk_bytes, settings.free_warn_bytes)
         mark = _packs_mark(settings)
         analysis = Analysis(settings, engine, spool, open_triage(settings))
         while not until.is_set():

@@ -20,6 +20,8 @@ class CloudSettings(BaseModel):
     private_key: Path | None = Field(default=None, description="TLS private key, PEM")
 
     free_floor_bytes: int = Field(default=1_073_741_824, ge=0, description="no upload takes free disk below this")
+    free_bulk_bytes: int = Field(default=2_147_483_648, ge=0, description="no bulk upload is begun below this")
+    free_warn_bytes: int = Field(default=4_294_967_296, ge=0, description="the log warns below this")
     max_upload_bytes: int = Field(default=4_294_967_296, ge=1, description="one payload")
     max_chunk_bytes: int = Field(default=67_108_864, ge=1, description="body of one request")
     max_uploads: int = Field(default=256, ge=1, description="unfinished uploads at the same time")

@@ -20,6 +20,7 @@ from tests.docs.markdown import table
 #: A number's unit, from how its key ends. Ports, and nothing else, have none.
 UNITS: Final = {
     "_s": "s",
+    "_days": "days",
     "_bytes": "bytes",
     "max_pixels": "pixels",
     "_kbit_per_s": "kbit/s",

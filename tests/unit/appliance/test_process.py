@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from pynetdicom import _config
-from sqlalchemy import text
+from sqlalchemy import text, update
 
+from appliance import packs
 from appliance.demo.stage import free_port, listening
+from appliance.disk.tables import deletions
 from appliance.process import PROCESSES, run_process
-from appliance.schema import instances, processes
+from appliance.schema import instances, processes, studies
 from store_forward.database import writing
 from tests.dicom_factory import as_file
 from tests.listening_box import Scanner, listening_boxes, wait_until
-from tests.small_box import MakeBox, SmallBox, image
+from tests.small_box import NOW, MakeBox, SmallBox, image
 
 
 @contextmanager
@@ -69,6 +73,31 @@ def test_the_receiver_watches_the_folder(make_box: MakeBox, tmp_path: object) ->
     with running("receiver", box):
         as_file(image(), folder / "a.dcm")
         wait_until(lambda: box.count(instances) == 1, "the file")
+
+
+def test_the_triage_process_deletes_what_may_go(
+    make_box: MakeBox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two studies, by itself."""
+    monkeypatch.setattr(packs, "SHIPPED", tmp_path / "no packs")
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)  # this process is not the worker's own
+    box = make_box(retention={"keep_days": 0})
+    box.receive(image())
+    with writing(box.engine) as connection:
+        connection.execute(update(studies).values(state="settled", settled_at=NOW))
+    stop = threading.Event()
+
+    def watch() -> None:
+        try:
+            wait_until(lambda: [row.state for row in box.rows(deletions)] == ["removed"], "the deletion")
+        finally:
+            stop.set()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    run_process("triage", box.settings, stop)  # signals want the main thread
+    watcher.join()
+    assert not [path for path in (box.spool.root / "objects").rglob("*") if path.is_file()]
 
 
 def test_the_web_process_serves_and_stops(make_box: MakeBox) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from appliance.disk.database_file import home_lock
 from appliance.errors import ReceiveError
 from appliance.home import Home
 from appliance.ingest.admit import Admission
@@ -49,7 +51,7 @@ def test_a_missing_spool_file(scanside: Scanside, home: Home, settings: Settings
     path.unlink()
     ended = scanside("check", "--json")
     assert ended.status == 1
-    assert bad(ended) == {"spool": f"1 of 1 files missing or damaged ({path.name[:12]})"}
+    assert bad(ended) == {"spool": f"of 1 files, 1 missing ({path.name[:12]}); run scanside check --repair"}
 
 
 def test_a_damaged_spool_file(scanside: Scanside, home: Home, settings: Settings) -> None:
@@ -62,6 +64,47 @@ def test_a_damaged_spool_file(scanside: Scanside, home: Home, settings: Settings
     assert scanside("check", "--json").status == 0
     ended = scanside("check", "--rehash", "--json")
     assert (ended.status, set(bad(ended))) == (1, {"spool"})
+
+
+def test_repair_says_what_it_did_and_what_is_left_to_do(scanside: Scanside, home: Home, settings: Settings) -> None:
+    """A lost image cannot be made again: status 1 once more, with whom to ask. After that the box is in order."""
+    receive(home, settings, as_bytes(image()))
+    receive(home, settings, as_bytes(image(seed="1")))
+    path = next(one for one in (home.spool.root / "objects").rglob("*") if one.is_file())
+    path.write_bytes(path.read_bytes()[:-1])
+    orphan, left_over = home.spool.keep_bytes(b"nobody's").path, home.spool.temporary()
+    for old in (orphan, left_over):
+        os.utime(old, (1.0, 1.0))
+    assert set(bad(scanside("check", "--json"))) == {"spool", "without a row", "left over"}
+    ended = scanside("check", "--repair", "--json")
+    assert ended.status == 1
+    assert bad(ended) == {
+        "spool": f"of 2 files, 1 truncated ({path.name[:12]}); what is left of them is in quarantine, "
+        "and each is in its study's history; send these images again"
+    }
+    assert {row["what"] for row in ended.rows if row["repaired"]} == {"spool", "without a row", "left over"}
+    again = scanside("check", "--json")
+    assert again.status == 0, again.out
+    rows = {row["what"]: row["detail"] for row in again.rows}
+    assert rows["quarantine"] == "1 images or results are lost or damaged; their studies say so"
+    assert {one.name[:12] for one in (settings.home / "quarantine").glob("*Z")} == {path.name[:12], orphan.name[:12]}
+
+
+def test_a_torn_database_is_told_and_repaired(scanside: Scanside, home: Home, settings: Settings) -> None:
+    """What a start would do by itself; every image has its row again, and nothing is wrong any more."""
+    receive(home, settings, as_bytes(image()))
+    home.engine.dispose()
+    with (settings.home / "scanside.db").open("r+b") as file:
+        file.write(b"torn")
+    told = bad(scanside("check", "--json"))["database"]
+    assert told.startswith("the file is damaged: file is not a database; a start of the box sets it aside")
+    with home_lock(settings.home, alone=False):
+        assert "stop the box, then" in bad(scanside("check", "--repair", "--json"))["database"]
+    ended = scanside("check", "--repair")
+    assert ended.status == 0, ended.out
+    assert "DONE database: the file was damaged (file is not a database); it is kept in quarantine/" in ended.out
+    assert "DONE taken up: 1 files of the spool have their rows again" in ended.out
+    assert scanside("check", "--rehash").status == 0
 
 
 def test_what_was_set_aside_is_counted(scanside: Scanside, home: Home, settings: Settings) -> None:

@@ -9,13 +9,21 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select, text
 
 from appliance.commands.serving import cloud_settings
 from appliance.configuration import load_settings
 from appliance.demo.stage import free_port, listening
+from appliance.disk.tables import take_ups
 from appliance.errors import ConfigurationInvalid
+from appliance.home import Home, open_home
+from appliance.ingest.admit import Admission
+from appliance.schema import instances
 from appliance.settings import Settings
+from store_forward.database import reading, writing
+from tests.dicom_factory import as_bytes, uid
 from tests.listening_box import wait_until
+from tests.small_box import NOW, image
 
 
 def test_the_endpoint_needs_a_token(settings: Settings) -> None:
@@ -57,12 +65,59 @@ def test_a_missing_secret_is_said_at_start(config: Path, tmp_path: Path) -> None
 
 def test_a_database_that_cannot_be_used_stops_the_start(config: Path, settings: Settings) -> None:
     """Before any process listens; what to do is the last thing said."""
-    settings.home.mkdir()
-    (settings.home / "scanside.db").write_bytes(b"not a database, " * 512)
+    home = open_home(settings)
+    with writing(home.engine) as connection:
+        connection.execute(text("PRAGMA user_version = 99"))
+    home.engine.dispose()
     ended = started(config, "serve")
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert "Move it away and start again" in ended.stderr
+    assert "Use the version of the program that wrote it" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_serve_sets_a_torn_database_aside_and_takes_the_spool_up(
+    config: Path, settings: Settings, tmp_path: Path
+) -> None:
+    """By itself, while it listens already; the log says so."""
+    home = open_home(settings)
+    admission = Admission(home.engine, home.spool, settings.limits, settings.dicom)
+    for number in range(5):
+        temporary = home.spool.temporary()
+        temporary.write_bytes(as_bytes(image(seed=str(number))))
+        admission.admit(temporary, "SCANNER", NOW)
+    home.engine.dispose()
+    with (settings.home / "scanside.db").open("r+b") as file:
+        file.truncate(20_000)
+    dicom, page = free_port(), free_port()
+    config.write_text(config.read_text() + f"[dicom]\nport = {dicom}\n[page]\nport = {page}\n")
+    command = [sys.executable, "-m", "appliance", "serve", "--config", str(config)]
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL) as serving,
+    ):
+        try:
+            wait_until(lambda: listening(dicom), "the box to listen")
+            home = open_home(settings)
+            wait_until(lambda: _taken_up(home), "every image")
+            assert _images(home) == {uid(f"instance {number}") for number in range(5)}
+        finally:
+            serving.terminate()
+            serving.wait(20.0)
+            home.engine.dispose()
+    said = (tmp_path / "log").read_text()
+    assert "database.set_aside" in said
+    assert '"files": 5' in said
+    assert "Traceback" not in said
+
+
+def _taken_up(home: Home) -> bool:
+    with reading(home.engine) as connection:
+        return connection.execute(select(take_ups.c.done_at)).scalar() is not None
+
+
+def _images(home: Home) -> set[str]:
+    with reading(home.engine) as connection:
+        return set(connection.execute(select(instances.c.sop_instance_uid)).scalars())
 
 
 def test_serve_starts_says_where_and_stops(config: Path, tmp_path: Path) -> None:

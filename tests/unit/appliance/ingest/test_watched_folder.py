@@ -9,6 +9,7 @@ import pytest
 
 from appliance.ingest.watched_folder import SOURCE, WatchedFolder
 from appliance.schema import StudyState, instances, set_aside, studies
+from store_forward.spool import Spool
 from tests.dicom_factory import as_bytes, as_file, uid
 from tests.listening_box import wait_until
 from tests.small_box import NOW, MakeBox, SmallBox, image
@@ -116,3 +117,16 @@ def test_watching_ends_when_told(box: SmallBox, folder: Path) -> None:
         stop.set()
         thread.join(10.0)
     assert not thread.is_alive()
+
+
+def test_files_wait_as_soon_as_bulk_does(make_box: MakeBox, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They can wait where they lie; the receiver still takes images. Told once, and it goes on by itself."""
+    box = make_box(limits={"free_disk_bulk_bytes": 1 << 60, "free_disk_warn_bytes": 1 << 60})
+    path = as_file(image(), folder / "a.dcm")
+    waiting = watch(box, folder, 0.0)
+    assert [waiting.scan(NOW + second) for second in range(3)] == [0, 0, 0]
+    assert path.exists()
+    assert capsys.readouterr().out.count("folder.waiting") == 1
+    box.admit(image(seed="by C-STORE"))
+    roomy = WatchedFolder(folder, 0.0, box.admission, Spool(box.spool.root, 0))
+    assert roomy.scan(NOW) == 1

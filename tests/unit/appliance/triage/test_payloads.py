@@ -111,6 +111,16 @@ def test_a_full_disk_is_raised_and_leaves_nothing_half(reading_box: ReadingBox, 
     assert not list(box.incoming.iterdir())
 
 
+def test_without_room_for_bulk_no_picture_is_made(reading_box: ReadingBox, tmp_path: Path) -> None:
+    """The report goes all the same, and the history says what was left out and why."""
+    box = reading_box(limits={"free_disk_bulk_bytes": 1 << 60, "free_disk_warn_bytes": 1 << 60})
+    path = as_file(image("urgent"), tmp_path / "a.dcm")
+    found = read(box, path)
+    made = maker(box).prepare(CLAIM, [path], found, decide_study(found), NOW)
+    assert [one.kind for one in made.deliveries] == ["report"]
+    assert made.notes[0].startswith("no picture for the archive: the disk")
+
+
 def test_a_study_without_images(reading_box: ReadingBox, tmp_path: Path) -> None:
     """Nothing to show and nothing to score; the report says that there was no image."""
     box = reading_box()

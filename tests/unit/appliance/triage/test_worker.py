@@ -140,7 +140,7 @@ def test_a_missing_spool_file_is_said(reading_box: ReadingBox) -> None:
     read_all(box, NOW + 1)
     found = box.study(study)
     assert (found.decision, found.reason) == ("not_triaged", "unreadable_pixels")
-    assert found.detail == "the spool file is missing; run scanside check"
+    assert found.detail == "its file is no longer in the spool; the history says why, else run scanside check"
     notes = [one.detail for one in box.rows(study_events) if one.kind == "not_sent"]
     assert notes == ["no report: no instance can be opened any more; run scanside check"]
     assert box.study(other).decision == "urgent"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from appliance.disk.tables import disk_room
 from appliance.schema import devices, processes, set_aside
 from appliance.web.box import (
     MOST_SET_ASIDE,
@@ -67,9 +68,19 @@ def test_what_was_set_aside_is_counted_and_the_latest_shown(rows: Rows) -> None:
     assert view.latest[0].file_digest == str(MOST_SET_ASIDE + 2)
 
 
+def test_the_page_knows_at_which_level_the_receiver_is(rows: Rows, tmp_path: Path) -> None:
+    """A little above the floor it may still refuse: the page says what it does, not what a fresh look would."""
+    free = rows.spool.free_bytes()
+    rows.configure(tmp_path, limits={"free_disk_floor_bytes": round(free * 0.95), "free_disk_warn_bytes": 4 * free})
+    rows.put(disk_room, name="spool", room="full", since=NOW, free_bytes=1)
+    with reading(rows.engine) as conn:
+        assert storage(conn, rows.settings, rows.spool).room == "full"
+
+
 def test_storage_names_the_floor(rows: Rows, tmp_path: Path) -> None:
     """Free space and the floor below which nothing is taken in."""
     rows.configure(tmp_path, limits={"free_disk_floor_bytes": 77})
-    disk = storage(rows.settings, rows.spool)
-    assert disk.floor_bytes == 77
+    with reading(rows.engine) as conn:
+        disk = storage(conn, rows.settings, rows.spool)
+    assert (disk.floor_bytes, disk.bulk_bytes, disk.warn_bytes, disk.room) == (77, 154, 308, "plenty")
     assert 0 < disk.free_bytes <= disk.total_bytes

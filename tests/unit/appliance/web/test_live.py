@@ -10,14 +10,15 @@ import pytest
 
 from appliance.pack_store import activate, install
 from appliance.schema import devices, processes, set_aside, study_events
-from appliance.web.box import Storage
+from appliance.web.box import Storage, storage_of
 from appliance.web.live import LOOK_EVERY_S, REPEAT_AFTER_LOOKS, SURROUNDINGS_KEPT_S, Watch, changes, state_digest
 from store_forward.database import reading, writing
 from store_forward.outbox import record_contact
+from store_forward.room import Marks
 from tests.pack_archives import archive
 from tests.unit.appliance.web.rows import NOW, Rows
 
-ROOM = Storage(100, 90, 10)
+ROOM = storage_of(100, 90, Marks(0, 0, 10))
 
 
 def digest(rows: Rows, now: float = NOW, disk: Storage = ROOM) -> str:
@@ -68,7 +69,7 @@ def test_a_beat_is_no_change_but_its_absence_is(rows: Rows) -> None:
 def test_ages_and_a_full_disk_change_the_digest(rows: Rows) -> None:
     """Ages are shown to the minute."""
     assert digest(rows, NOW) != digest(rows, NOW + 60)
-    assert digest(rows) != digest(rows, disk=Storage(100, 5, 10))
+    assert digest(rows) != digest(rows, disk=storage_of(100, 5, Marks(0, 0, 10)))
 
 
 def test_many_watchers_cost_one_look(rows: Rows) -> None:

@@ -6,15 +6,17 @@ import json
 from dataclasses import replace
 
 from appliance.schema import NO_DEVICE, devices
-from appliance.web.box import PackView, ProcessView, RejectedPack, Storage, Surroundings
+from appliance.web.box import PackView, ProcessView, RejectedPack, Storage, Surroundings, storage_of
 from appliance.web.deliveries import DestinationView
 from appliance.web.views import StatusView, notices, status, status_dict
 from store_forward.database import reading
+from store_forward.room import Marks, Room
 from tests.unit.appliance.web.rows import NOW, Rows
 
 PACK = PackView("p", "1", "a", ("x",), "research")
 AROUND = Surroundings(0, 0, True, (PACK,), ())
-ROOM = Storage(100, 90, 10)
+MARKS = Marks(warn_bytes=40, bulk_bytes=20, floor_bytes=10)
+ROOM = storage_of(100, 90, MARKS)
 
 
 def link(state: str = "up", configured: bool = True, waiting: int = 0, parked: int = 0) -> DestinationView:
@@ -50,7 +52,7 @@ def test_a_cut_link_is_a_note_and_says_that_nothing_is_lost() -> None:
 def test_problems_come_before_notes() -> None:
     """Whatever order they were found in."""
     silent = ProcessView("triage", 1, "running", 0.0, NOW - 120, 0, "", True)
-    found = said(link("refused", parked=1), disk=Storage(100, 15, 10), procs=(silent,))
+    found = said(link("refused", parked=1), disk=storage_of(100, 30, MARKS), procs=(silent,))
     assert [severity for severity, _ in found] == ["problem", "problem", "note", "note"]
     assert found[0][1] == "The triage process has been silent for 2 min."
 
@@ -58,10 +60,18 @@ def test_problems_come_before_notes() -> None:
 def test_a_full_disk_and_packs_are_problems() -> None:
     """Each says what to do."""
     around = Surroundings(0, 0, True, (), (RejectedPack("p", "it is torn", "Copy it again"),))
-    texts = [words for _, words in said(disk=Storage(100, 5, 10), around=around)]
+    texts = [words for _, words in said(disk=storage_of(100, 5, MARKS), around=around)]
     assert any("The disk is full" in words for words in texts)
     assert "Model pack p was refused: it is torn. Copy it again." in texts
     assert any("No model pack" in words for words in texts)
+
+
+def test_each_level_of_the_disk_says_what_it_does() -> None:
+    """A note while there is time, a problem once something waits, and when it goes on by itself."""
+    severities = [said(disk=storage_of(100, free, MARKS))[0][0] for free in (30, 15, 5)]
+    assert severities == ["note", "problem", "problem"]
+    ((_, words),) = said(disk=storage_of(100, 10, MARKS, Room.FULL))
+    assert words.endswith("Reception goes on by itself from 11 bytes; free some space.")
 
 
 def test_deliveries_to_a_destination_taken_out_are_a_problem() -> None:

@@ -150,7 +150,7 @@ def test_health_counts_cases(client: TestClient) -> None:
     """By state."""
     client.post("/v1/uploads", headers=BEGIN)
     counts = {"receiving": 1, "stored": 0, "analysing": 0, "answered": 0}
-    assert client.get("/v1/health").json() == {"status": "ok", "cases": counts}
+    assert client.get("/v1/health").json() == {"status": "ok", "cases": counts, "room": "plenty"}
 
 
 def test_stale_uploads_are_swept(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from store_forward.cloud.reception import Reception
 from store_forward.cloud.settings import CloudSettings
 from store_forward.cloud.uploads import Upload
 from store_forward.protocol import Receipt, UploadMetadata, upload_id
+from store_forward.room import Room
 from tests.unit.store_forward.running_cloud import settings_at
 
 DATA = b"0123456789" * 100
@@ -170,4 +171,16 @@ def test_a_full_disk_takes_nothing(tmp_path: Path) -> None:
     with pytest.raises(UploadRefused) as told:
         reception.create(METADATA, len(DATA), 1.0)
     assert (told.value.status, told.value.retry_after_s) == (507, 60)
+    reception.close()
+
+
+def test_below_its_mark_no_bulk_upload_is_begun(tmp_path: Path) -> None:
+    """It waits at the box with 507; an escalation still comes in, and the level can be asked for."""
+    reception = Reception(settings_at(tmp_path, free_bulk_bytes=1 << 60))
+    bulk = METADATA.model_copy(update={"priority": 3})
+    with pytest.raises(UploadRefused) as refused:
+        reception.create(bulk, len(DATA), 1.0)
+    assert (refused.value.status, refused.value.retry_after_s) == (507, 60)
+    assert begun(reception).offset == 0
+    assert reception.room() is Room.NO_BULK
     reception.close()
