@@ -160,7 +160,9 @@ class Lane:
         return write
 
     def run(self, stop: threading.Event) -> None:
-        """Drain until told to stop."""
+        """Take back what an earlier process held, then drain until told to stop."""
+        with writing(self._engine) as connection:
+            outbox.take_back(connection, self.name, time.time())
         while not stop.is_set():
             if not self.step(stop.is_set):
                 stop.wait(_PAUSE_S)

@@ -64,6 +64,7 @@ __all__ = [
     "record_contact",
     "refused",
     "retry",
+    "take_back",
     "wake",
 ]
 
@@ -173,6 +174,12 @@ def wake(conn: Connection, destination: str, now: float) -> int:
     """The way to ``destination`` is open again: everything that waits for it becomes due. Returns how many."""
     later = select(_table.id, _table.state).where(_table.destination == destination, _table.state == _WAITING)
     return _move(conn, later.where(_table.next_at > now), now, _WAITING, "link_restored", {"next_at": now})
+
+
+def take_back(conn: Connection, destination: str, now: float) -> int:
+    """A new uplink makes due at once what its predecessor held when it ended. Returns how many."""
+    held = select(_table.id, _table.state).where(_table.destination == destination, _table.state == _LEASED)
+    return _move(conn, held, now, _WAITING, "uplink_restarted", {"next_at": now, **_NO_LEASE})
 
 
 def any_due(conn: Connection, destination: str, now: float) -> bool:
