@@ -27,8 +27,8 @@ check: $(DONE)    ## format, lint, types, import arrows
 interop: $(DONE) .debian-peers ## against Debian's DCMTK, Orthanc, dicom3tools and strace
 	$(PYTEST) -m interop tests
 
-crash: $(DONE)    ## kill every process at random times (POINTS=n)
-	POINTS=$(or $(POINTS),20) $(PYTEST) -m crash tests
+crash: $(DONE) .debian-peers ## hurt every process at system calls and at random times (POINTS=n, POINTS=all)
+	POINTS=$(or $(POINTS),200) $(PYTEST) -m crash tests
 
 bench: $(DONE)    ## ingest, triage and uplink figures of this machine
 	$(BIN)/scanside bench
