@@ -7,7 +7,7 @@ DONE   := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 DEMO_FLAGS := $(if $(ONCE),--once --json) $(if $(IMAGES),--images "$(IMAGES)")
 
-.PHONY: demo test check interop crash bench lab format clean help
+.PHONY: demo test check interop crash soak bench lab format clean help
 
 help:             ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -16,7 +16,7 @@ demo: $(DONE)     ## the whole product on loopback (ONCE=1: end by itself; IMAGE
 	@$(BIN)/scanside demo $(DEMO_FLAGS)
 
 test: $(DONE)     ## unit, property and end-to-end tests
-	$(PYTEST) -m "not interop" tests
+	$(PYTEST) -m "not interop and not soak" tests
 
 check: $(DONE)    ## format, lint, types, import arrows
 	$(BIN)/ruff format --check .
@@ -27,8 +27,11 @@ check: $(DONE)    ## format, lint, types, import arrows
 interop: $(DONE) .debian-peers ## against Debian's DCMTK, Orthanc, dicom3tools and strace
 	$(PYTEST) -m interop tests
 
-crash: $(DONE)    ## kill every process at random times (POINTS=n)
-	POINTS=$(or $(POINTS),20) $(PYTEST) -m crash tests
+crash: $(DONE) .debian-peers ## hurt every process at system calls and at random times (POINTS=n, POINTS=all)
+	POINTS=$(or $(POINTS),200) $(PYTEST) -m crash tests
+
+soak: $(DONE)     ## a box under mixed traffic, its memory, files and threads watched (MINUTES=n)
+	MINUTES=$(or $(MINUTES),60) $(PYTEST) -m soak tests
 
 bench: $(DONE)    ## ingest, triage and uplink figures of this machine
 	$(BIN)/scanside bench

@@ -14,6 +14,7 @@ import structlog
 import uvicorn
 from sqlalchemy import Engine
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import OperationalError
 
 from appliance.configuration import secret
 from appliance.disk.database_file import home_lock
@@ -66,9 +67,12 @@ def _beat(engine: Engine, name: str, stop: threading.Event) -> None:
     while not stop.is_set():
         row = {"name": name, "pid": os.getpid(), "state": "running", "started_at": started_at}
         statement = insert(processes).values(**row, beat_at=time.time(), restarts=restarts)
-        with writing(engine) as connection:
-            changed = {k: statement.excluded[k] for k in ("pid", "state", "started_at", "beat_at", "restarts")}
-            connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=changed))
+        changed = {k: statement.excluded[k] for k in ("pid", "state", "started_at", "beat_at", "restarts")}
+        try:
+            with writing(engine) as connection:
+                connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=changed))
+        except OperationalError as error:  # a full or broken disk; who looks sees that the beat is old
+            log.warning("beat.missed", kind=type(error.orig).__name__)
         stop.wait(BEAT_S)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
-from pynetdicom import AE, _config
+from pynetdicom import AE, _config, dimse_messages
 from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import Verification
@@ -73,7 +72,7 @@ class Scanner:
 @contextmanager
 def listening_boxes() -> Iterator[Listen]:
     """A starter of receivers; all are stopped at the end, and what they set process-wide is undone."""
-    before = (_config.STORE_RECV_CHUNKED_DATASET, tempfile.tempdir)
+    before = (_config.STORE_RECV_CHUNKED_DATASET, dimse_messages.NamedTemporaryFile)
     receivers: list[tuple[Receiver, int]] = []
 
     def listen(box: SmallBox) -> Scanner:
@@ -86,7 +85,7 @@ def listening_boxes() -> Iterator[Listen]:
     finally:
         for receiver, port in receivers:
             _stop(receiver, port)
-        _config.STORE_RECV_CHUNKED_DATASET, tempfile.tempdir = before
+        _config.STORE_RECV_CHUNKED_DATASET, dimse_messages.NamedTemporaryFile = before
 
 
 def _stop(receiver: Receiver, port: int) -> None:

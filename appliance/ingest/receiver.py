@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -12,13 +11,14 @@ from pathlib import Path
 import structlog
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, AllTransferSyntaxes
-from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
+from pynetdicom import AE, AllStoragePresentationContexts, _config, dimse_messages, evt
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import Verification
 from pynetdicom.transport import ThreadedAssociationServer
 
-from appliance.errors import ReceiveError
+from appliance.errors import OutOfResources, ReceiveError
 from appliance.ingest.admit import Admission
+from appliance.ingest.received_file import ReceivedFile
 from appliance.settings import Dicom
 
 log = structlog.get_logger()
@@ -56,7 +56,8 @@ class Receiver:
         self._lock = threading.Lock()
         self._server: ThreadedAssociationServer | None = None
         _config.STORE_RECV_CHUNKED_DATASET = True
-        tempfile.tempdir = str(incoming)  # the library's chunks land on the spool's own file system
+        # On the spool's own file system, and a disk that refuses them does not end the library's thread.
+        dimse_messages.NamedTemporaryFile = lambda **_: ReceivedFile(incoming)
         self._ae = self._application_entity()
 
     def _application_entity(self) -> AE:
@@ -145,7 +146,10 @@ class Receiver:
         source = str(event.assoc.requestor.ae_title).strip() or "UNKNOWN"
         request = event.request
         announced = (str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID))
+        received: ReceivedFile = request._dataset_file
         try:
+            if received.refused is not None:
+                raise OutOfResources(f"the spool cannot be written: {received.refused}")
             outcome, study = self._admission.admit(event.dataset_path, source, time.time(), announced)
         except ReceiveError as refused:
             log.warning(

@@ -6,10 +6,17 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import psutil
 import pytest
+from pydicom import dcmread
+from pynetdicom import AE
+from pynetdicom.association import Association
+from pynetdicom.dimse_messages import C_STORE_RQ
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dsutils import encode
 
 from appliance.demo.play import count_duplicated, count_lost
 from appliance.demo.stage import Stage
@@ -82,6 +89,58 @@ def test_an_orderly_stop_settles_in_time_and_loses_nothing(images: list[DemoImag
         assert stopped.returncode == 0
         assert took < 10.0
         assert "process.killed" not in (tmp_path / "log.txt").read_text(encoding="utf-8")
+        _go_on(stage, images, ["serve"])
+
+
+def _half_sent(stage: Stage, image: DemoImage) -> Association:
+    """A scanner in the middle of an instance: all of it but the last fragment is on its way (PS3.8 annex E)."""
+    dataset = dcmread(image.path)
+    ae = AE(ae_title="SLOW")
+    ae.add_requested_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
+    association = ae.associate("127.0.0.1", stage.dicom_port, ae_title="SCANSIDE")
+    assert association.is_established
+    request = C_STORE()
+    request.MessageID, request.Priority = 1, 2
+    request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = dataset.SOPClassUID, dataset.SOPInstanceUID
+    request.DataSet = BytesIO(encode(dataset, False, True))
+    message = C_STORE_RQ()
+    message.primitive_to_message(request)
+    for fragment in list(message.encode_msg(association.accepted_contexts[0].context_id, 16_382))[:-1]:
+        association.dul.send_pdu(fragment)
+    incoming = stage.home.spool.root / "incoming"
+    stage.wait(lambda: any(path.stat().st_size > 100_000 for path in incoming.iterdir()), 30.0, "half an instance")
+    return association
+
+
+def _endpoint(stage: Stage) -> psutil.Process:
+    children = psutil.Process(_supervisor(stage, "cloud").pid).children()
+    (found,) = [child for child in children if "cloud-endpoint" in child.cmdline()]
+    return found
+
+
+@pytest.mark.timeout(500)
+def test_an_orderly_stop_during_an_upload_and_a_reception(images: list[DemoImage], tmp_path: Path) -> None:
+    """SIGTERM while the cloud has fallen silent in an upload and a scanner is in the middle of an instance: 10 s."""
+    with Stage(tmp_path) as stage:
+        endpoint = _endpoint(stage)
+        endpoint.suspend()
+        for image in images[:-1]:
+            assert stage.send(image.path)
+        stage.wait(lambda: any(d.state == "leased" and d.destination == "cloud" for d in stage.outbox()), 120.0, "it")
+        association = _half_sent(stage, images[-1])
+        stopped = _supervisor(stage, "serve")
+        held = [d.id for d in stage.outbox() if d.state == "leased" and d.destination == "cloud"]
+        started = time.monotonic()
+        stopped.terminate()
+        assert stopped.wait(2 * STOP_GRACE_S) == 0
+        assert time.monotonic() - started < 10.0
+        assert "process.killed" not in (tmp_path / "log.txt").read_text(encoding="utf-8")
+        if stopped.stdin is not None:
+            stopped.stdin.close()
+        association.abort()
+        endpoint.resume()
+        assert len(held) == 1
+        assert images[-1].sop_instance_uid not in stage.held()
         _go_on(stage, images, ["serve"])
 
 

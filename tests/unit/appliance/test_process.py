@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 from pynetdicom import _config
 from sqlalchemy import text, update
+from structlog.testing import capture_logs
 
-from appliance import packs
+from appliance import packs, process
 from appliance.demo.stage import free_port, listening
 from appliance.disk.tables import deletions
 from appliance.process import PROCESSES, run_process
 from appliance.schema import instances, processes, studies
 from store_forward.database import writing
 from tests.dicom_factory import as_file
+from tests.full_disk import no_file_may_grow
 from tests.listening_box import Scanner, listening_boxes, wait_until
 from tests.small_box import NOW, MakeBox, SmallBox, image
 
@@ -63,6 +65,17 @@ def test_the_receiver_receives_and_beats(make_box: MakeBox) -> None:
         assert row.pid > 0
     assert not listening(box.settings.dicom.port)
     assert _config.STORE_RECV_CHUNKED_DATASET is False
+
+
+def test_a_process_beats_on_when_the_disk_takes_writes_again(box: SmallBox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that could not grow for a while leaves no process that works and looks dead."""
+    monkeypatch.setattr(process, "BEAT_S", 0.05)
+    with capture_logs() as logged, running("uplink", box):
+        wait_until(lambda: box.count(processes) == 1, "a beat")
+        with no_file_may_grow((box.home.folder / "scanside.db-wal").stat().st_size):
+            wait_until(lambda: any(entry["event"] == "beat.missed" for entry in logged), "a missed beat")
+        (missed,) = box.rows(processes)
+        wait_until(lambda: box.rows(processes)[0].beat_at > missed.beat_at, "the next beat")
 
 
 def test_the_receiver_watches_the_folder(make_box: MakeBox, tmp_path: object) -> None:

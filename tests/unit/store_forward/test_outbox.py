@@ -266,6 +266,21 @@ def test_an_open_link_wakes_what_waits_for_it(engine: Engine) -> None:
         assert not outbox.any_due(connection, "pacs", 20.0)
 
 
+def test_a_new_uplink_takes_over_what_its_predecessor_held(engine: Engine) -> None:
+    """It does not wait for the lease to run out; the attempt stays counted, and the dead one's result is not taken."""
+    with writing(engine) as connection:
+        outbox.enqueue(connection, REQUEST, 1.0)
+        held = leased(connection, 10.0)
+        assert not outbox.any_due(connection, "cloud", 11.0)
+        assert outbox.take_back(connection, "archive", 11.0) == 0
+        assert outbox.take_back(connection, "cloud", 11.0) == 1
+        assert outbox.take_back(connection, "cloud", 11.0) == 0
+        again = leased(connection, 11.0, "my successor")
+        assert (again.id, again.attempts) == (held.id, 2)
+        with pytest.raises(LeaseLost):
+            outbox.delivered(connection, held, "receipt", 12.0)
+
+
 def test_a_clock_that_is_set_back_strands_nothing(engine: Engine) -> None:
     """Times that lie further ahead than any pause or lease count as reached."""
     ahead = 1e9
