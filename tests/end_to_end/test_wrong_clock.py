@@ -16,9 +16,10 @@ from sqlalchemy import Engine, select
 from appliance.demo.archive import Archive
 from appliance.demo.link import Link
 from appliance.home import Home, open_home
+from appliance.lane import Lane
 from appliance.schema import answers
 from appliance.settings import Cloud, Pacs, Settings
-from appliance.uplink import AnswerLane, Lane, build_lanes
+from appliance.uplink import AnswerLane, build_lanes
 from store_forward import outbox
 from store_forward.cloud import cases
 from store_forward.cloud.settings import CloudSettings
