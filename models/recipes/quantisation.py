@@ -33,7 +33,7 @@ def quantise(fp32: Path, int8: Path, images: NDArray[np.float32]) -> None:
             subset_size=len(images),
             fast_bias_correction=False,
         )
-    onnx.save(store_weights_as_integers(quantised), int8)
+    onnx.save(without_traces(store_weights_as_integers(quantised)), int8)
 
 
 def store_weights_as_integers(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -68,7 +68,7 @@ def store_weights_as_halves(fp32: Path, target: Path) -> None:
         widened.append(helper.make_node("Cast", [stored], [tensor.name], to=TensorProto.FLOAT))
     _replace(model, [*widened, *model.graph.node], initialisers)
     onnx.checker.check_model(model)
-    onnx.save(model, target)
+    onnx.save(without_traces(model), target)
 
 
 def round_weights(fp32: Path, target: Path, bits: int = 4) -> int:
@@ -91,6 +91,19 @@ def round_weights(fp32: Path, target: Path, bits: int = 4) -> int:
         packed += values.size * bits // 8 + scale.size * 4
     onnx.save(model, target)
     return packed
+
+
+def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Drop what exporters leave in a file and no network needs: source paths, stack traces, texts, inferred shapes."""
+    del model.metadata_props[:]
+    del model.graph.metadata_props[:]
+    del model.graph.value_info[:]
+    model.doc_string = model.graph.doc_string = ""
+    graph = model.graph
+    for part in (*graph.node, *graph.initializer, *graph.input, *graph.output):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    return model
 
 
 def _replace(model: onnx.ModelProto, nodes: list[onnx.NodeProto], initialisers: list[onnx.TensorProto]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from _pytest.mark import ParameterSet
 
 from hardware.choice import Candidate, open_candidate
 from models.decision import Decision, decide
@@ -19,7 +20,7 @@ from models.registry import SHIPPED, Registry
 from models.runner import PackRunner
 from tests.deletion import compared, falls
 
-_COUNT = 100
+_COUNT = 400
 _FOLDERS = {
     "cxr-pneumonia-paediatric": "cxr_paediatric",
     "brain-mr-tumour": "brain_mr",
@@ -27,11 +28,20 @@ _FOLDERS = {
 }
 PACKS = [pack for pack in Registry([SHIPPED]).packs("box") if pack.manifest.task in _FOLDERS]
 
+#: Whose map has not been shown to point at anything; the card says so.
+_NOT_SHOWN = "breast-us-lesion"
+
+
+def _given(pack: ModelPack) -> ParameterSet:
+    name = str(pack.manifest.name)
+    marks = [pytest.mark.xfail(strict=True, reason="see its card")] if name == _NOT_SHOWN else []
+    return pytest.param(pack, id=name, marks=marks)
+
 
 def _abnormal(folder: Path, pack: ModelPack) -> list[FloatImage]:
-    """Every n-th picture that is not labelled normal, about a hundred of them."""
+    """Every n-th picture labelled as something the pack acts on, about four hundred of them or all."""
     with folder.with_suffix(".csv").open(newline="", encoding="utf-8") as lines:
-        names = [row["file"] for row in csv.DictReader(lines) if row["label"] != pack.manifest.normal]
+        names = [row["file"] for row in csv.DictReader(lines) if row["label"] in pack.manifest.acts_on]
     chosen = names[:: max(1, len(names) // _COUNT)][:_COUNT]
     pictures = [cv2.imread(str(folder / name), cv2.IMREAD_GRAYSCALE) for name in chosen]
     return [picture.astype(np.float32) for picture in pictures if picture is not None]
@@ -46,7 +56,7 @@ def _is_shown(runner: PackRunner, picture: FloatImage) -> bool:
 
 @pytest.mark.real
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("pack", PACKS, ids=lambda pack: str(pack.manifest.name))
+@pytest.mark.parametrize("pack", [_given(pack) for pack in PACKS])
 def test_what_is_hot_matters_more_than_other_places(
     real_images: Path, pack: ModelPack, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -57,6 +67,6 @@ def test_what_is_hot_matters_more_than_other_places(
     found = compared(falls(runner, picture, rng) for picture in pictures if _is_shown(runner, picture))
     with capsys.disabled():
         sys.stdout.write(f"\n{pack.manifest.name} {pack.manifest.version}: {found}\n")
-    assert found.images >= _COUNT // 3
+    assert found.images >= _COUNT // 4
     assert found.hottest > found.random
     assert found.p_value < 0.01
