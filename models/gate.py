@@ -20,6 +20,8 @@ from models.errors import PackRejected
 
 FEATURES = "features"
 _LARGEST_DEVIATION = 10.0
+#: So much more likeness is as comfortable as no distance at all.
+_LIKENESS_SCALE = 5.0
 _REPAIR = "Export the pack again with its gate"
 
 
@@ -55,6 +57,12 @@ class Gate:
         inside = (along**2 / self.variance).mean(axis=1)
         away: NDArray[np.float32] = (inside + np.maximum(outside, 0.0) / self.left_over) / 2.0
         return away
+
+    def inside(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """``(n, f)`` → ``(n,)``: how far within both lines; refused below 0."""
+        near = 1.0 - self.distance(features) / self.farthest
+        within: NDArray[np.float32] = np.minimum((self.likeness(features) - self.least) / _LIKENESS_SCALE, near)
+        return within
 
     def refusal(self, features: NDArray[np.float32]) -> str | None:
         """Why one picture's features ``(f,)`` are refused, in numbers; None when it is of the intended kind."""

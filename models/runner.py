@@ -85,7 +85,8 @@ class PackRunner:
                 announced shape.
         """
         inference = self.infer(self._tensor(pixels))
-        self._check_picture(inference)
+        if (why := self.refusal(inference)) is not None:
+            raise CannotTriage(Reason.wrong_picture, why)
         present, evidence = self._findings_of(inference)
         findings = tuple(
             Finding(name, float(value)) for name, value in zip(self.pack.manifest.findings, present, strict=True)
@@ -101,6 +102,12 @@ class PackRunner:
         acting = self._findings_of(inference)[0][self._acting]
         together = acting.sum() if self.pack.manifest.activation == "softmax" else acting.max()
         return float(min(together, 1.0))
+
+    def refusal(self, inference: Inference) -> str | None:
+        """Why the gate refuses what this run saw, in numbers; None when it lets it through or there is no gate."""
+        if self._gate is None or inference.features is None:
+            return None
+        return self._gate.refusal(inference.features)
 
     def infer(self, tensor: FloatImage) -> Inference:
         """Run a ``(1, 1, size, size)`` tensor. Raises CannotTriage (``model_failed``) as :meth:`read`."""
@@ -125,13 +132,6 @@ class PackRunner:
         """The finding to draw: a probable harmless one must not stand where a less probable one decides."""
         decides = abnormality >= self.pack.manifest.thresholds.routine_below
         return max(self._acting if decides else range(len(present)), key=lambda index: float(present[index]))
-
-    def _check_picture(self, inference: Inference) -> None:
-        if self._gate is None or inference.features is None:
-            return
-        why = self._gate.refusal(inference.features)
-        if why is not None:
-            raise CannotTriage(Reason.wrong_picture, why)
 
     def _features(self, outputs: dict[str, FloatImage]) -> FloatImage:
         features = outputs.get(FEATURES)

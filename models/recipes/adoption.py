@@ -21,6 +21,7 @@ from hardware.errors import BackendUnavailable
 from hardware.openvino_session import open_openvino
 from models.errors import PackRejected
 from models.recipes.last_layer import LastLayer, last_layer
+from models.recipes.quantisation import without_traces
 
 _OPSET, _IR_VERSION = 13, 8
 _CHANNELS = (1, 3)
@@ -64,7 +65,7 @@ def adopt(network: Path, given: GivenInput, order: Sequence[int], target: Path) 
         scores = _scored(model, last, source.name, given, channels)
         _give_ends(model, last, list(order), source, (given, channels))
         onnx.checker.check_model(model)
-        onnx.save(model, target)
+        onnx.save(without_traces(model), target)
         _check_same(target, scores[:, list(order)], given)
     except (ValueError, BackendUnavailable, onnx.checker.ValidationError) as error:
         raise PackRejected(network.name, str(error).strip(), _REPAIR) from None

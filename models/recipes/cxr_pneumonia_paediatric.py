@@ -14,7 +14,7 @@ from models.recipes.task import Schedule, Task, Words
 
 TASK = Task(
     name="cxr-pneumonia-paediatric",
-    version="0.2.0",
+    version="0.3.0",
     classes=("normal", "pneumonia"),
     activation="sigmoid",
     acts_on=("pneumonia",),
@@ -32,7 +32,7 @@ TASK = Task(
     seconds=(Schedule("lite1", epochs=3, images=2000, seed=20262, frozen_blocks=3),),
     lights=(
         Schedule("lite0", epochs=6, images=2000, seed=20263, frozen_blocks=3, teacher_share=0.7),
-        Schedule("lite0-short", epochs=3, images=2000, seed=20363, frozen_blocks=3, teacher_share=0.7),
+        Schedule("lite0-short", epochs=6, images=2000, seed=20363, frozen_blocks=3, teacher_share=0.7),
     ),
     words=Words(
         intended_use="Research use only, not for diagnosis. Triage of AP chest radiographs of children of 1 to 5 "

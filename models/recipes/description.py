@@ -57,7 +57,6 @@ class Description(_Strict):
     false_alarms: Share = 0.02
     prevalence: Share = 2 / 3
     settled: Share = 0.7
-    headroom: float = Field(default=0.1, ge=0.0, lt=1.0)
     intended_use: str = Field(min_length=10)
     population: str = ""
     data: str = ""
@@ -116,7 +115,6 @@ class Description(_Strict):
             false_alarms=self.false_alarms,
             prevalence=self.prevalence,
             settled=self.settled,
-            headroom=self.headroom,
         )
 
 

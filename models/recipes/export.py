@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import onnx
 import torch
 
 from models.recipes.network import MapClassifier
+from models.recipes.quantisation import without_traces
 
 _OPSET = 18
 
@@ -19,3 +21,4 @@ def export_onnx(network: MapClassifier, size_px: int, target: Path) -> None:
     program = torch.onnx.export(plain, (example,), dynamo=True, opset_version=_OPSET, verbose=False, **names)
     assert program is not None
     program.save(str(target), external_data=False)
+    onnx.save(without_traces(onnx.load(target)), target)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from models.synthetic import Picture, SyntheticChest, breast_scan, head_slice
 
 COUNT = 4
+#: Of so many drawings of each step one is taken.
+DRAWINGS = 8
 
 
-def golden_pictures(task: str) -> list[Picture]:
-    """Four pictures ``(rows, columns)`` uint16 of the kind that a task is about; chests for a task unknown here."""
-    steps = [(index / (COUNT - 1), 900 + index) for index in range(COUNT)]
+def golden_pictures(task: str) -> list[list[Picture]]:
+    """Four steps of disease, each drawn eight times as ``(rows, columns)`` uint16; chests for a task unknown here."""
+    draw: Callable[[float, int], Picture] = SyntheticChest().draw
     if task.startswith("brain"):
-        return [head_slice(lesion, seed) for lesion, seed in steps]
+        draw = head_slice
     if task.startswith("breast"):
-        return [breast_scan(lesion, seed) for lesion, seed in steps]
-    chest = SyntheticChest()
-    return [chest.draw(disease, seed=seed) for disease, seed in steps]
+        draw = breast_scan
+    return [[draw(step / (COUNT - 1), 900 + step + COUNT * i) for i in range(DRAWINGS)] for step in range(COUNT)]

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.golden import GoldenSet
 from models.manifest import Manifest
 
 GOLDEN = "golden.npz"
@@ -20,14 +20,14 @@ GATE = "gate.npz"
 def write_pack(
     folder: Path,
     manifest: dict[str, Any],
-    golden: tuple[NDArray[np.float32], NDArray[np.float64]],
+    golden: GoldenSet,
     card: str,
 ) -> Manifest:
     """Add golden set, card and manifest to a folder that already holds the network and, if it has one, the gate.
 
-    ``golden`` is ``(images (n, 1, s, s), probabilities (n, k))`` of synthetic pictures, never of patients.
+    The golden set is of synthetic pictures, never of patients.
     """
-    np.savez_compressed(folder / GOLDEN, image=golden[0], probability=golden[1])
+    np.savez_compressed(folder / GOLDEN, image=golden.images, probability=golden.probabilities, passed=golden.passed)
     (folder / CARD).write_text(card, encoding="utf-8")
     names = [manifest["network"], GOLDEN, CARD, *([manifest["gate"]] if manifest["gate"] else [])]
     digests = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}

@@ -14,6 +14,8 @@ from rich.progress import track
 from hardware.openvino_session import open_openvino
 from models.answers import answer, truth_of
 from models.evaluation import Evaluation, evaluate, flat
+from models.gate import FEATURES, Gate
+from models.golden import GoldenSet
 from models.manifest import SCHEMA_VERSION, Role
 from models.measures import auc
 from models.pack import load_pack
@@ -75,10 +77,12 @@ def build_pack(
     plain = score(network, parts["calibration"].pixels, task.spec, "calibration part")
     known = Known(plain.logits, parts["calibration"].labels)
     calibration = calibrate(known, task)
-    ordering = _ordering(network, material)
     missed, _ = bounds(task)
-    thresholds, plain_lines = choose_thresholds(calibration, known, ordering, _hard(network, material))
-    gate_figures = _write_gate(folder, network, material)
+    thresholds, plain_lines = choose_thresholds(
+        calibration, known, ordering(network, material), hard(network, material)
+    )
+    gate, gate_figures = _fitted_gate(network, material)
+    gate.save(folder / GATE)
     manifest = _manifest(material, role, calibration) | {
         "thresholds": thresholds.model_dump(),
         "calibration": {
@@ -89,7 +93,7 @@ def build_pack(
             "lines_before_hard_versions": plain_lines,
         },
     }
-    golden = _golden(task, network, calibration)
+    golden = _golden(network, calibration, gate)
     write_pack(folder, manifest, golden, "")
     on_calibration = evaluated(folder, parts["calibration"], task)
     manifest["calibration"]["expected_coverage"] = round(on_calibration.figures.coverage or 0.0, 4)
@@ -121,7 +125,7 @@ def _some(pixels: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
     return pixels[:: max(1, len(pixels) // count)]
 
 
-def _ordering(network: Path, material: Material) -> Known:
+def ordering(network: Path, material: Material) -> Known:
     """Train pictures, changed as they never were in training, to fix the order in which lines are tested."""
     train = material.parts["train"]
     some = train.every(max(1, len(train) // _ORDERING_IMAGES))
@@ -129,7 +133,8 @@ def _ordering(network: Path, material: Material) -> Known:
     return Known(scored.logits, some.labels)
 
 
-def _hard(network: Path, material: Material) -> dict[str, Known]:
+def hard(network: Path, material: Material) -> dict[str, Known]:
+    """The calibration part, or some of it, in every mild change."""
     whole = material.parts["calibration"]
     part = whole.every(max(1, len(whole) // _HARD_IMAGES))
     versions = {name: changed(part.pixels, {name: change}, 0) for name, change in MILD.items()}
@@ -137,7 +142,7 @@ def _hard(network: Path, material: Material) -> dict[str, Known]:
     return {name: Known(score(network, pixels, spec, name).logits, part.labels) for name, pixels in versions.items()}
 
 
-def _write_gate(folder: Path, network: Path, material: Material) -> dict[str, Any]:
+def _fitted_gate(network: Path, material: Material) -> tuple[Gate, dict[str, Any]]:
     """Fit on the train part, set its lines on the calibration part, count on the test part what it refuses."""
     spec, parts, foreign = material.task.spec, material.parts, material.foreign
 
@@ -154,7 +159,6 @@ def _write_gate(folder: Path, network: Path, material: Material) -> dict[str, An
     held = _some(parts["calibration"].pixels, _GATE_IMAGES)
     has_to_pass = np.concatenate([seen(held, "calibration"), seen(changed(held, MILD, 4), "calibration, mild")])
     gate = fit_gate(Pictures(intended, np.concatenate(others)), has_to_pass)
-    gate.save(folder / GATE)
     tested = parts["test"].pixels
     figures: dict[str, Any] = {"accepted_test": 1 - refused_share(gate, seen(tested, "test part"))}
     for name, spoil in SPOILED.items():
@@ -162,7 +166,7 @@ def _write_gate(folder: Path, network: Path, material: Material) -> dict[str, An
         figures[f"refused {name}"] = refused_share(gate, seen(spoiled, name))
     if len(foreign["test"]):
         figures["refused other kinds"] = refused_share(gate, seen(foreign["test"], "other kinds"))
-    return {name: round(share, 4) for name, share in figures.items()}
+    return gate, {name: round(share, 4) for name, share in figures.items()}
 
 
 def _robustness(folder: Path, material: Material) -> list[dict[str, Any]]:
@@ -190,12 +194,21 @@ def _twin_auc(fp32: Path, calibration: Calibration, part: LabelledImages) -> flo
     return float(np.mean([value for value in each if value is not None]))
 
 
-def _golden(task: Task, network: Path, calibration: Calibration) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    tensors = np.concatenate([to_tensor(picture, task.spec) for picture in golden_pictures(task.name)])
-    images = (np.rint((tensors + 1.0) * 127.5) / 127.5 - 1.0).astype(np.float32)  # 256 values pack well
-    session = open_openvino(network)
-    logits = np.stack([session.run(image[None])["logits"][0] for image in images]).astype(np.float64)
-    return images, calibration.probabilities(logits)
+def _golden(network: Path, calibration: Calibration, gate: Gate) -> GoldenSet:
+    """Of each step the drawing furthest inside the gate; where none is inside, the one furthest outside.
+
+    So every backend has to see them on the same side.
+    """
+    task, session, chosen = calibration.task, open_openvino(network), []
+    for drawings in golden_pictures(task.name):
+        tensors = np.concatenate([to_tensor(picture, task.spec) for picture in drawings])
+        images = (np.rint((tensors + 1.0) * 127.5) / 127.5 - 1.0).astype(np.float32)  # 256 values pack well
+        outputs = [session.run(image[None]) for image in images]
+        inside = gate.inside(np.concatenate([output[FEATURES] for output in outputs]))
+        taken = int(inside.argmax() if inside.max() >= 0.0 else inside.argmin())
+        chosen.append((images[taken], outputs[taken]["logits"][0], inside[taken] >= 0.0))
+    pictures, logits, passed = (np.stack(column) for column in zip(*chosen, strict=True))
+    return GoldenSet(pictures, calibration.probabilities(logits.astype(np.float64)), passed)
 
 
 def _manifest(material: Material, role: Role, calibration: Calibration) -> dict[str, Any]:

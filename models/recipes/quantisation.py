@@ -93,6 +93,19 @@ def round_weights(fp32: Path, target: Path, bits: int = 4) -> int:
     return packed
 
 
+def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Drop what exporters leave in a file and no network needs: source paths, stack traces, texts, inferred shapes."""
+    del model.metadata_props[:]
+    del model.graph.metadata_props[:]
+    del model.graph.value_info[:]
+    model.doc_string = model.graph.doc_string = ""
+    graph = model.graph
+    for part in (*graph.node, *graph.initializer, *graph.input, *graph.output):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    return model
+
+
 def _replace(model: onnx.ModelProto, nodes: list[onnx.NodeProto], initialisers: list[onnx.TensorProto]) -> None:
     nodes, initialisers = list(nodes), list(initialisers)
     del model.graph.node[:]

@@ -50,8 +50,8 @@ class Task:
     one side of the split; without it, images that look alike are grouped. The networks to train, if any: ``full`` for
     the cloud, ``seconds`` that teach beside it, and ``lights`` that compete for the box. At most ``missed`` of the
     images called routine may be abnormal, wherever up to ``prevalence`` of all are, and at most ``false_alarms`` of the
-    urgent ones not, wherever at least as many are. Lines are looked for that settle at least ``settled`` of either; the
-    first routine line settles ``headroom`` more of the changed train images, where these are no harder than others.
+    urgent ones not, wherever at least as many are. Only lines are taken that settle at least ``settled`` of either.
+    ``strain`` is how often a train image goes through each change, as a share of how often a radiograph does.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Task:
     false_alarms: float = 0.02
     prevalence: float = 2 / 3
     settled: float = 0.7
-    headroom: float = 0.0
+    strain: float = 1.0
 
     @property
     def outputs(self) -> int:

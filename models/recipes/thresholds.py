@@ -4,10 +4,10 @@ Thresholds come from Learn-then-Test (Angelopoulos, Bates, Candès, Jordan, Lei 
 to hold is that among the images called routine at most ``share`` are abnormal, wherever at most ``prevalence`` of all
 are. That follows from two rates, shown together with ``confidence`` over the draw of the calibration images: of the
 normal images at least ``settled`` come out routine, and of the abnormal ones so few that the share follows. Neither
-rate depends on how many abnormal images the collection happens to hold. Other images fix the lines, from strict to
-lax. The first rate is shown at the strictest, and so holds for all; the second is tested line by line, and the last
-line that passes is taken (fixed-sequence testing). A bound that cannot be shown leaves no image routine; it is never
-loosened.
+rate depends on how many abnormal images the collection happens to hold. Other images fix the lines. The second rate is
+tested line by line from strict to lax, and the last line that passes is taken; the first rate from lax to strict, and
+has to have passed there (fixed-sequence testing, twice). A bound that cannot be shown leaves no image routine; it is
+never loosened.
 """
 
 from __future__ import annotations
@@ -29,21 +29,19 @@ Numbers = NDArray[np.float64]
 Truth = NDArray[np.bool_]
 #: What part of the doubt left by ``confidence`` goes to the first rate; the rest goes to the second.
 _SPENT_ON_SETTLED = 0.01
-_LINES = 90
+_LINES = 150
 
 
 @dataclass(frozen=True)
 class Bound:
     """At most ``share`` wrong ones among those decided, where at most ``prevalence`` of all images would be wrong.
 
-    ``settled`` is the share of the others that must be decided; the smaller, the fewer wrong ones are allowed. The
-    first line settles ``headroom`` more of them on the ordering images, should these be easier than others.
+    ``settled`` is the share of the others that must be decided; the smaller, the fewer wrong ones are allowed.
     """
 
     share: float
     prevalence: float
     settled: float
-    headroom: float = 0.0
     confidence: float = 0.95
 
     @property
@@ -87,11 +85,9 @@ def routine_below(abnormality: Numbers, abnormal: Truth, ordering: tuple[Numbers
         bound: what has to hold.
     """
     scores, truth = ordering
-    sequence = np.linspace(min(bound.settled + bound.headroom, 0.99), 0.995, _LINES)
-    lines = np.unique(np.quantile(scores[~truth], sequence))
+    lines = np.unique(np.quantile(scores[~truth], np.linspace(bound.settled / 2.0, 0.995, _LINES)))
     lines = lines[lines < 0.5] if (lines < 0.5).any() else lines[:1]  # nothing likely is routine
-    left = abnormality[~abnormal] >= lines[0]
-    if not abnormal.any() or upper_limit(int(left.sum()), len(left), 1.0 - _SPENT_ON_SETTLED) > 1.0 - bound.settled:
+    if not abnormal.any():
         return 0.0
     # MAPIE decides "positive" from a threshold on: the positive decision is routine, the score its complement.
     controller = BinaryClassificationController(
@@ -106,7 +102,11 @@ def routine_below(abnormality: Numbers, abnormal: Truth, ordering: tuple[Numbers
         warnings.simplefilter("ignore")  # "no valid threshold" is an answer here
         controller.calibrate(1.0 - abnormality, (~abnormal).astype(int))
     valid = np.asarray(controller.valid_predict_params, dtype=np.float64).ravel()
-    return float(1.0 - valid.min()) if valid.size else 0.0
+    line = float(1.0 - valid.min()) if valid.size else 0.0
+    left = abnormality[~abnormal] >= line
+    # What is left over falls from line to line, so to pass here is to have passed at every laxer one.
+    shown = upper_limit(int(left.sum()), len(left), 1.0 - _SPENT_ON_SETTLED) <= 1.0 - bound.settled
+    return line if shown else 0.0
 
 
 def urgent_from(abnormality: Numbers, abnormal: Truth, ordering: tuple[Numbers, Truth], bound: Bound) -> float:

@@ -61,13 +61,13 @@ def _balanced_order(labels: NDArray[np.int64], images: int, rng: np.random.Gener
     return rng.permutation(np.concatenate(picks))
 
 
-def _varied(part: LabelledImages, index: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """One image with another class's fine structure half of the time, then through the augmentation chain."""
+def _varied(part: LabelledImages, index: int, rng: np.random.Generator, strain: float) -> NDArray[np.uint8]:
+    """One image, at full strain half of the time with another class's fine structure, then through the chain."""
     image = part.pixels[index]
-    if rng.random() < _EXCHANGED:
+    if rng.random() < _EXCHANGED * strain:
         others = np.flatnonzero(part.labels != part.labels[index])
         image = exchange_fine_structure(image, part.pixels[rng.choice(others)], rng)
-    return augment(image, rng)
+    return augment(image, rng, strain)
 
 
 def _batches(
@@ -76,7 +76,7 @@ def _batches(
     order = _balanced_order(part.labels, plan.images, rng)
     for start in range(0, len(order) - plan.batch + 1, plan.batch):
         chosen = order[start : start + plan.batch]
-        pixels = np.stack([_varied(part, int(i), rng) for i in chosen])
+        pixels = np.stack([_varied(part, int(i), rng, task.strain) for i in chosen])
         yield as_batch(pixels, task), torch.from_numpy(part.labels[chosen])
 
 

@@ -54,8 +54,8 @@ def _with_interval(test: dict[str, Any], name: str) -> str:
 
 def candidates() -> str:
     """The small networks that competed for the box, on the calibration part."""
-    head = ("Pack", "Network", "AUC FP32", "INT8", "4-bit weights", "Worst hard version, INT8", "MB FP32", "INT8",
-            "4-bit", "ms FP32", "ms INT8", "")  # fmt: skip
+    head = ("Pack", "Network", "AUC FP32", "INT8", "4-bit weights", "Worst hard version, INT8", "Accuracy, INT8", "Settles, INT8",
+            "MB FP32", "INT8", "4-bit", "ms FP32", "ms INT8", "")  # fmt: skip
     return table(head, _candidates())
 
 
@@ -66,8 +66,11 @@ def _candidates() -> Iterator[tuple[str, ...]]:
             sizes = (f"{row[f'{kind}_bytes'] / 1e6:.1f}" for kind in ("fp32", "int8", "int4"))
             times = (f"{row['fp32_ms']:.1f}", f"{row['int8_ms']:.1f}")
             shipped_one = "shipped" if row["chosen"] else ""
-            worst = f"{row['worst_int8_auc']:.4f}"
-            yield (f"`{one['name']}`", f"`{row['architecture']}`", *aucs, worst, *sizes, *times, shipped_one)
+            judged = (
+                f"{row['worst_int8_auc']:.4f}",
+                *(f"{row[f'int8_{kind}']:.3f}" for kind in ("accuracy", "coverage")),
+            )
+            yield (f"`{one['name']}`", f"`{row['architecture']}`", *aucs, *judged, *sizes, *times, shipped_one)
 
 
 def gates() -> str:

@@ -128,4 +128,5 @@ TABLES: Final[dict[tuple[str, str], Callable[[], str]]] = {
     ("docs/reference/packs.md", "gates"): pack_tables.gates,
     ("docs/reference/packs.md", "robustness-cxr"): pack_tables.robustness_of("cxr-pneumonia-paediatric"),
     ("docs/reference/packs.md", "robustness-brain"): pack_tables.robustness_of("brain-mr-tumour"),
+    ("docs/reference/packs.md", "robustness-breast"): pack_tables.robustness_of("breast-us-lesion"),
 }

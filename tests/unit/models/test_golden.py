@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,21 @@ import pytest
 from hardware.errors import BackendUnavailable
 from hardware.onnxruntime_session import open_onnxruntime
 from models.errors import PackRejected
-from models.golden import check_golden, load_golden
+from models.golden import GoldenSet, check_golden, load_golden
 from models.pack import load_pack
 from models.runner import PackRunner
-from tests.tiny_pack import GAIN, change_manifest, tiny_network, write_tiny_pack
+from tests.tiny_pack import GAIN, change_manifest, expected_probabilities, tiny_gate, tiny_network, write_tiny_pack
 
 
 def _npz(**arrays: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()
+
+
+def _runner(folder: Path) -> PackRunner:
+    pack = load_pack(folder)
+    return PackRunner(pack, open_onnxruntime(pack.network))
 
 
 def test_a_right_backend_agrees(tiny_runner: PackRunner) -> None:
@@ -38,15 +44,38 @@ def test_a_wrong_backend_is_unavailable(tmp_path: Path) -> None:
         check_golden(runner, load_golden(pack))
 
 
+@pytest.mark.parametrize(("change", "words"), [({"least": 1e6}, "refuses"), ({"farthest": 1e6}, "lets through")])
+def test_a_gate_that_answers_otherwise_makes_the_backend_unavailable(
+    tmp_path: Path, change: dict[str, float], words: str
+) -> None:
+    """A backend whose features are wrong must not let every picture through, nor refuse all of them."""
+    folder = write_tiny_pack(tmp_path / "pack", gated=True)
+    golden = load_golden(load_pack(folder))
+    assert check_golden(_runner(folder), golden) < 1e-4
+    replace(tiny_gate(), **{name: np.array(value, np.float32) for name, value in change.items()}).save(
+        folder / "gate.npz"
+    )
+    images, passed = golden.images.copy(), golden.passed.copy()
+    images[-1], passed[-1] = np.random.default_rng(0).uniform(-1, 1, images[-1].shape), False
+    given = GoldenSet(images, np.stack([expected_probabilities(image[None]) for image in images]), passed)
+    with pytest.raises(BackendUnavailable, match=f"the gate {words} picture"):
+        check_golden(_runner(change_manifest(folder)), given)
+
+
 @pytest.mark.parametrize(
     "content",
     [
         b"not a zip",
         b"PK\x03\x04 torn",
         _npz(image=np.zeros((1, 1, 64, 64), np.float32)),
-        _npz(image=np.zeros((0, 1, 64, 64), np.float32), probability=np.zeros((0, 1), np.float32)),
-        _npz(image=np.zeros((1, 1, 32, 32), np.float32), probability=np.zeros((1, 1), np.float32)),
-        _npz(image=np.zeros((1, 1, 64, 64), np.float32), probability=np.zeros((1, 2), np.float32)),
+        *(
+            _npz(
+                image=np.zeros((images, 1, side, side), np.float32),
+                probability=np.zeros((images, classes), np.float32),
+                passed=np.ones(passed, np.float32),
+            )
+            for images, side, classes, passed in ((0, 64, 1, 0), (1, 32, 1, 1), (1, 64, 2, 1), (1, 64, 1, 2))
+        ),
     ],
 )
 def test_an_unusable_golden_set_rejects_the_pack(tmp_path: Path, content: bytes) -> None:
