@@ -34,9 +34,10 @@ def compressed(dataset: Dataset) -> bytes:
     """
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         return part_10(dataset)
-    made = [_deflated(dataset), _jpeg_ls(dataset), _htj2k(dataset), part_10(dataset)]
-    smallest_first = sorted((one for one in made if one is not None), key=len)
-    return next((one for one in smallest_first if _same_pixels(one, dataset)), made[-1])
+    plain = part_10(dataset)
+    made = (_deflated(dataset), _jpeg_ls(dataset), _htj2k(dataset))
+    smallest_first = sorted((one for one in made if one is not None and len(one) < len(plain)), key=len)
+    return next((one for one in smallest_first if _same_pixels(one, dataset)), plain)
 
 
 def _deflated(dataset: Dataset) -> bytes:
