@@ -33,10 +33,10 @@ class Tally:
     agreed: int
     disagreed: int
     undecided: int
-    from_features: int
     unanswered: int
     low: float | None
     high: float | None
+    from_features: int = 0
 
 
 @dataclass(frozen=True)
@@ -111,5 +111,7 @@ def _tallies(named: Iterable[tuple[str, _Group]]) -> tuple[Tally, ...]:
 def _tally(name: str, standings: dict[str, int]) -> Tally:
     agreed, disagreed = standings.get(Agreement.AGREES, 0), standings.get(Agreement.DISAGREES, 0)
     low, high = wilson(agreed, agreed + disagreed) or (None, None)
-    others = [standings.get(name, 0) for name in ("undecided", "from_features", "unanswered")]
-    return Tally(name, agreed, disagreed, *others, low, high)
+    undecided, unanswered, from_features = (
+        standings.get(kind, 0) for kind in ("undecided", "unanswered", "from_features")
+    )
+    return Tally(name, agreed, disagreed, undecided, unanswered, low, high, from_features)

@@ -72,15 +72,14 @@ def _gate(gate: dict[str, float]) -> str:
 
 def _candidates(rows: list[dict[str, Any]]) -> str:
     head = (
-        "| network | AUC FP32 | INT8 | 4-bit weights | worst hard version, INT8 | settles, INT8 "
+        "| network | AUC FP32 | INT8 | 4-bit weights | worst hard version, INT8 | accuracy, INT8 | settles, INT8 "
         "| MB FP32 | INT8 | 4-bit | ms FP32 | ms INT8 | |"
     )
-    lines = [head, "|" + "---|" * 12]
+    lines = [head, "|" + "---|" * 13]
     for row in rows:
         sizes = " | ".join(f"{row[f'{kind}_bytes'] / 1e6:.1f}" for kind in ("fp32", "int8", "int4"))
-        aucs = " | ".join(
-            str(row[key]) for key in ("fp32_auc", "int8_auc", "int4_auc", "worst_int8_auc", "int8_coverage")
-        )
+        aucs = " | ".join(str(row[f"{kind}_auc"]) for kind in ("fp32", "int8", "int4", "worst_int8"))
+        aucs += f" | {row['int8_accuracy']} | {row['int8_coverage']}"
         chosen = "shipped" if row["chosen"] else ""
         lines.append(f"| {row['architecture']} | {aucs} | {sizes} | {row['fp32_ms']} | {row['int8_ms']} | {chosen} |")
     return "\n".join(lines)

@@ -103,6 +103,7 @@ def _figures(box: Path, part: LabelledImages, task: Task) -> dict[str, Any]:
     truths = [truth_of(task.classes[label], pack.manifest) for label in part.labels]
     groups = [row[task.group] for row in part.rows] if task.group else None
     found = flat(evaluate(pack.manifest, truths, answers, groups=groups, rng=np.random.default_rng(0)))
+    del found["fp32_auc"]  # that of the network
     return found | {"bytes_for_each_picture": int(reduced.shape[1]), "file_bytes": (box / HEAD).stat().st_size}
 
 

@@ -33,7 +33,7 @@ def quantise(fp32: Path, int8: Path, images: NDArray[np.float32]) -> None:
             subset_size=len(images),
             fast_bias_correction=False,
         )
-    onnx.save(store_weights_as_integers(quantised), int8)
+    onnx.save(without_traces(store_weights_as_integers(quantised)), int8)
 
 
 def store_weights_as_integers(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -68,7 +68,7 @@ def store_weights_as_halves(fp32: Path, target: Path) -> None:
         widened.append(helper.make_node("Cast", [stored], [tensor.name], to=TensorProto.FLOAT))
     _replace(model, [*widened, *model.graph.node], initialisers)
     onnx.checker.check_model(model)
-    onnx.save(model, target)
+    onnx.save(without_traces(model), target)
 
 
 def round_weights(fp32: Path, target: Path, bits: int = 4) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,12 @@ def test_sizes() -> None:
         if pack.manifest.role == "box":
             assert pack.manifest.precision == "int8"
             assert sizes[pack.manifest.name] <= 10_000_000
+
+
+@pytest.mark.parametrize("pack", PACKS, ids=lambda pack: str(pack.manifest.name))
+def test_no_traces_of_where_it_was_made(pack: ModelPack) -> None:
+    """No path of the machine that built it."""
+    assert not re.search(rb"/(home|root|tmp|work|usr)/|site-packages", pack.network.read_bytes())
 
 
 @pytest.mark.parametrize("pack", PACKS, ids=lambda pack: str(pack.manifest.name))

@@ -14,7 +14,7 @@ from hardware.onnxruntime_session import open_onnxruntime
 from hardware.openvino_session import open_openvino
 from models.preprocessing import InputSpec, to_tensor
 from models.recipes.adoption import GivenInput, adopt
-from models.recipes.quantisation import quantise, round_weights, store_weights_as_halves
+from models.recipes.quantisation import quantise, round_weights, store_weights_as_halves, without_traces
 from tests.given_networks import KINDS, SIZE_PX, Form, classifier, drawn
 
 SPEC = InputSpec(size_px=SIZE_PX, low_pass_sigma_px=0.0, low_percentile=0.0, high_percentile=100.0)
@@ -27,6 +27,16 @@ def fp32(tmp_path_factory: pytest.TempPathFactory) -> Path:
     onnx.save(classifier(Form(), scores=3), folder / "given.onnx")
     adopt(folder / "given.onnx", GivenInput(SIZE_PX), (0, 1, 2), folder / "fp32.onnx")
     return folder / "fp32.onnx"
+
+
+def test_a_file_tells_nothing_of_the_machine_that_exported_it() -> None:
+    """Source paths and texts of an exporter are gone; what the network computes needs none of them."""
+    model = classifier(Form(), scores=3)
+    model.doc_string, model.graph.node[0].doc_string = "made at home", "File /home/someone/train.py"
+    model.graph.node[1].metadata_props.add(key="stack_trace", value="/home/someone/train.py")
+    bare = without_traces(model).SerializeToString()
+    assert b"home" not in bare
+    onnx.checker.check_model(onnx.load_from_string(bare))
 
 
 @pytest.fixture(scope="module")
