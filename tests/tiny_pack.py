@@ -161,7 +161,7 @@ def tiny_gate() -> Gate:
 def tiny_head(findings: Sequence[str] = (FINDING,), activation: str = "sigmoid") -> Head:
     """Makes of the features what the network makes of the picture, as far as a byte for each allows."""
     step = np.float32(2.0 / 255)
-    weight = GAIN * _signs(findings, activation).reshape(-1, MAP_PX**2).T / MAP_PX**2
+    weight = (GAIN * _signs(findings, activation).reshape(-1, MAP_PX**2).T / MAP_PX**2).astype(np.float32)
     ones = np.ones(MAP_PX**2, dtype=np.float32)
     return Head(-ones, ones * step, weight * step, -weight.sum(axis=0))
 

@@ -92,8 +92,8 @@ def measurement_report(known: Sequence[Dataset], outcome: StudyOutcome) -> Measu
         amended = "Amended by the full model" if by_image else "Amended from features alone, without the image"
         sentences.append((_CONCLUSION, f"{amended}: {answer}"))
         if outcome.answer.agreement is not None:
-            words = _AGREEMENT_WORDS if by_image else _FEATURES_AGREEMENT_WORDS
-            sentences.append((_COMMENT, words[outcome.answer.agreement]))
+            said = _AGREEMENT_WORDS if by_image else _FEATURES_AGREEMENT_WORDS
+            sentences.append((_COMMENT, said[outcome.answer.agreement]))
     for name, words in sentences:
         report[0].ContentSequence.append(
             TextContentItem(name=name, value=words, relationship_type=RelationshipTypeValues.CONTAINS)

@@ -62,7 +62,7 @@ def heads() -> str:
             read = one["figures"]["test"], alone, packs[f"{name}-full"]["figures"]["test"]
             aucs = (_with_interval(each, "auc_abnormal") for each in read)
             rows.append((f"`{name}`", str(alone["n"]), *aucs, f"{alone['bytes_for_each_picture']:,}"))
-    return table(head, rows)
+    return table(head, iter(rows))
 
 
 def candidates() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -25,6 +25,7 @@ from tests.dicom_factory import chest_radiograph
 from tests.small_box import NOW, SmallBox, image
 from tests.tiny_pack import write_tiny_pack
 
+Decided = Literal["routine", "urgent", "escalate", "not_triaged"]
 ReadingBox = Callable[..., SmallBox]
 BULK = 3
 
@@ -53,7 +54,7 @@ class Thin:
         with reading(self.box.engine) as connection:
             return study_rows(connection, [self.study], True)[self.study].confirmation
 
-    def answered(self, kind: str, decision: str, seq: int = 1, probability: float = 0.95, **fields: Any) -> None:
+    def answered(self, kind: str, decision: Decided, seq: int = 1, probability: float = 0.95, **fields: Any) -> None:
         """The cloud's answer to the latest delivery of this kind comes down and is applied."""
         found = [AnswerFinding(name="bright_above", probability=probability)] if decision != "not_triaged" else []
         answer = Answer(
