@@ -19,6 +19,7 @@ from models.errors import PackRejected
 
 _REPAIR = "Export the pack again with its head"
 _MOST = 255
+MOST_FEATURES = 65_536
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +64,7 @@ def load_head(path: Path, pack: str, outputs: int) -> Head:
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise PackRejected(pack, f"the head cannot be read ({type(error).__name__})", _REPAIR) from None
     count = head.low.size
-    fits = count > 0 and head.low.shape == head.step.shape == (count,)
+    fits = 0 < count <= MOST_FEATURES and head.low.shape == head.step.shape == (count,)
     fits = fits and head.weight.shape == (count, outputs) and head.offset.shape == (outputs,)
     finite = all(np.isfinite(getattr(head, field.name)).all() for field in fields(Head))
     if not (fits and finite and (head.step > 0).all()):

@@ -87,6 +87,6 @@ EXPLANATIONS: dict[Reason, str] = {
     ),
     Reason.worker_gave_up: ("reading failed three times and was given up; have it read as usual and look at the log"),
     Reason.features_not_understood: (
-        "the cloud has no head for the pack these features come from; the image is sent instead"
+        "the cloud could not read the features that were sent; the image is sent instead, if it may leave the box"
     ),
 }

@@ -12,7 +12,7 @@ from pydicom import dcmread
 from sqlalchemy import insert
 
 from appliance.results.report_content import PROVISIONAL
-from appliance.schema import StudyState, answers, findings, study_events
+from appliance.schema import StudyState, answers, findings, instances, study_events
 from appliance.web.agreement import agreement_view
 from appliance.web.standing import Confirmation
 from appliance.web.worklist import study_rows
@@ -197,6 +197,17 @@ def test_not_understood_sends_the_image(thin: Callable[[str], Thin]) -> None:
     assert site.events("image_asked_for") == ["features_not_understood"]
     site.answered("escalation", "urgent", seq=2)
     assert (site.row.answer_basis, site.row.answer_decision) == ("image", "urgent")
+
+
+def test_not_understood_and_nothing_left_to_send(thin: Callable[[str], Thin]) -> None:
+    """The image is gone from the disk: the answer stands as it is, and a person sees that nothing was read."""
+    site = thin("features")
+    for row in site.box.rows(instances):
+        site.box.spool.path(row.file_digest).unlink()
+    site.answered("features", "not_triaged", reason="features_not_understood")
+    assert not site.sent("escalation")
+    assert (site.row.answer_decision, site.row.answer_reason) == ("not_triaged", "features_not_understood")
+    assert site.confirmation is Confirmation.FROM_FEATURES
 
 
 def test_not_understood_hastens_the_image_behind(thin: Callable[[str], Thin]) -> None:
