@@ -79,6 +79,7 @@ studies = Table(
     Column("answer_pack", Text),
     Column("answer_pack_version", Text),
     Column("answer_pack_digest", Text),
+    Column("answer_basis", Text),  # image | features
     Column("answered_at", Float),
     Column("agreement", Text),
     Column("settled_at", Float),
@@ -88,7 +89,10 @@ studies = Table(
 #: All that the count of agreement reads, and only of studies that were sent to the cloud.
 Index(
     "studies_sent",
-    *(studies.c[name] for name in ("pack", "pack_version", "calling_ae_title", "answer_decision", "agreement")),
+    *(
+        studies.c[name]
+        for name in ("pack", "pack_version", "calling_ae_title", "answer_decision", "answer_basis", "agreement")
+    ),
     sqlite_where=studies.c.escalated.is_(True),
 )
 

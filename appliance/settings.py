@@ -139,6 +139,9 @@ class Cloud(Section):
     token_file: Path | None = Field(default=None, description="file with the bearer token")
     token_variable: str = Field(default="SCANSIDE_CLOUD_TOKEN", description="or this environment variable")
     box_id: str = Field(default="box", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="this box's name at the cloud")
+    escalate: Literal["image", "features", "features_first"] = Field(
+        default="image", description="what goes up: the image; its features alone; these first and the image as bulk"
+    )
     chunk_bytes: int = Field(
         default=262_144, ge=1024, le=67_108_864, description="first chunk of an upload; later ones fit the link, bytes"
     )

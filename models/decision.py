@@ -83,7 +83,7 @@ class ImageResult:
     probability the decision rests on: that one of the findings the pack acts on is present. ``heat_map`` is
     ``(rows, columns)`` float32 in 0..1 over the whole of the original image, possibly at a lower resolution, and
     ``shown`` the finding it is drawn for. ``reason`` is set for ``not_triaged``, and for ``escalate`` when the image
-    was out of scope.
+    was out of scope. ``reduced`` is what the pack's head would read in place of the image.
     """
 
     sop_instance_uid: str
@@ -95,6 +95,7 @@ class ImageResult:
     abnormality: float | None = None
     heat_map: NDArray[np.float32] | None = None
     shown: str | None = None
+    reduced: bytes | None = None
     device: str | None = None
     latency_ms: ImageLatency = field(default_factory=ImageLatency)
 

@@ -19,6 +19,17 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")]
 
 
+class HeadDescription(BaseModel):
+    """The head of a box pack and how its logits are to be taken, as those of the network are by the manifest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: FileName
+    temperature: float = Field(gt=0.0, allow_inf_nan=False)
+    bias: tuple[FiniteFloat, ...]
+    thresholds: Thresholds
+
+
 class Manifest(BaseModel):
     """The manifest of one model pack.
 
@@ -27,7 +38,8 @@ class Manifest(BaseModel):
     number of findings may be present; with ``softmax`` the first is for ``normal``, the rest for ``findings``, and
     exactly one is true. Calibration: ``probability = activation(logit / temperature + bias)``. The decision rests on
     the findings in ``acts_on`` alone. With a ``gate`` there is a third output, ``features (1, f)``, and the file of
-    that name judges by it whether the picture is of the intended kind.
+    that name judges by it whether the picture is of the intended kind. The ``head``, if there is one, goes on from
+    these features at the cloud.
     ``golden`` is an ``npz`` with ``image (n, 1, size, size)`` float32 and ``probability (n, k)``; a backend
     may differ from it by ``golden_tolerance`` at most.
     """
@@ -51,6 +63,7 @@ class Manifest(BaseModel):
     temperature: float = Field(gt=0.0, allow_inf_nan=False)
     bias: tuple[FiniteFloat, ...]
     gate: FileName | None = None
+    head: HeadDescription | None = None
     thresholds: Thresholds
     figures: dict[str, Any] = Field(default_factory=dict)
     calibration: dict[str, Any] = Field(default_factory=dict)
@@ -61,7 +74,8 @@ class Manifest(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Manifest:
-        for field, name in (("network", self.network), ("golden", self.golden), ("gate", self.gate)):
+        head = self.head and self.head.file
+        for field, name in (("network", self.network), ("golden", self.golden), ("gate", self.gate), ("head", head)):
             if name is not None and name not in self.files:
                 raise ValueError(f"{field} is {name}, which is not listed in files")
         if len({self.normal, *self.findings}) != len(self.findings) + 1:
@@ -70,6 +84,10 @@ class Manifest(BaseModel):
             raise ValueError("acts_on may only name findings")
         if len(self.bias) != self.outputs:
             raise ValueError(f"bias needs {self.outputs} numbers, one for each output of the network")
+        if self.head is not None and self.gate is None:
+            raise ValueError("a head needs a gate: the features come with it")
+        if self.head is not None and len(self.head.bias) != self.outputs:
+            raise ValueError(f"the head's bias needs {self.outputs} numbers, one for each output of the network")
         return self
 
     @property

@@ -31,6 +31,7 @@ class Reason(StrEnum):
     no_images = "no_images"
     partly_covered = "partly_covered"
     worker_gave_up = "worker_gave_up"
+    features_not_understood = "features_not_understood"
 
 
 #: The image is sound, but no installed pack was made for it. Only these may become an escalation.
@@ -85,4 +86,7 @@ EXPLANATIONS: dict[Reason, str] = {
         "part of the study could not be read, so nothing can be said of the whole; have it read as usual"
     ),
     Reason.worker_gave_up: ("reading failed three times and was given up; have it read as usual and look at the log"),
+    Reason.features_not_understood: (
+        "the cloud could not read the features that were sent; the image is sent instead, if it may leave the box"
+    ),
 }

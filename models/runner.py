@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from hardware.errors import BackendUnavailable
 from hardware.session import Session
+from models.calibrated import abnormality_of, probabilities_of
 from models.decision import Finding
 from models.errors import CannotTriage
 from models.gate import FEATURES, load_gate
+from models.head import load_head
 from models.pack import ModelPack
 from models.preprocessing import FloatImage, to_tensor
 from models.reasons import Reason
@@ -46,7 +48,8 @@ class Reading:
     float32 values in 0..1: how far the evidence for the finding ``shown`` stands out there from the image's median,
     times that finding's probability. Half of the image is therefore cold whatever the score, and an image without a
     finding nearly all of it. Outside the square that the network saw it is 0. ``shown`` is the most probable of the
-    findings the decision rests on, or of all when the image is routine.
+    findings the decision rests on, or of all when the image is routine. ``reduced`` are the features as the pack's head
+    takes them, a byte each; None when it has none.
     """
 
     findings: tuple[Finding, ...]
@@ -54,13 +57,14 @@ class Reading:
     heat_map: FloatImage
     shown: str
     infer_ms: float
+    reduced: bytes | None = None
 
 
 class PackRunner:
     """Reads images with one pack on one device. Not safe for use from two threads at once.
 
     Raises:
-        PackRejected: the pack names a gate that cannot be used.
+        PackRejected: the pack names a gate or a head that cannot be used.
     """
 
     def __init__(self, pack: ModelPack, session: Session) -> None:
@@ -68,6 +72,8 @@ class PackRunner:
         self._session = session
         manifest = pack.manifest
         self._gate = load_gate(pack.folder / manifest.gate, manifest.name) if manifest.gate is not None else None
+        head = manifest.head.file if manifest.head is not None else None
+        self._head = load_head(pack.folder / head, manifest.name, manifest.outputs) if head is not None else None
         self._first = manifest.outputs - len(manifest.findings)  # softmax has the normal class in front
         self._acting = [manifest.findings.index(name) for name in manifest.acts_on]
 
@@ -95,13 +101,12 @@ class PackRunner:
         shown = self._shown(present, abnormality)
         heat = _standing_out(evidence[shown]) * np.float32(present[shown])
         heat_map = _in_frame(heat, pixels.shape)
-        return Reading(findings, abnormality, heat_map, findings[shown].name, inference.infer_ms)
+        reduced = self._reduced(inference)
+        return Reading(findings, abnormality, heat_map, findings[shown].name, inference.infer_ms, reduced)
 
     def abnormality(self, inference: Inference) -> float:
         """The probability of any finding acted on: the sum where they exclude each other, else the highest."""
-        acting = self._findings_of(inference)[0][self._acting]
-        together = acting.sum() if self.pack.manifest.activation == "softmax" else acting.max()
-        return float(min(together, 1.0))
+        return abnormality_of(self._findings_of(inference)[0], self.pack.manifest)
 
     def refusal(self, inference: Inference) -> str | None:
         """Why the gate refuses what this run saw, in numbers; None when it lets it through or there is no gate."""
@@ -120,6 +125,11 @@ class PackRunner:
         logits, maps = self._checked(outputs)
         features = self._features(outputs) if self._gate is not None else None
         return Inference(self._calibrated(logits), maps, features, infer_ms)
+
+    def _reduced(self, inference: Inference) -> bytes | None:
+        if self._head is None or inference.features is None:
+            return None
+        return self._head.reduced(inference.features).tobytes()
 
     def _findings_of(self, inference: Inference) -> tuple[NDArray[np.float64], FloatImage]:
         """Probabilities and evidence of the findings; with softmax the evidence is that against the normal class."""
@@ -165,21 +175,7 @@ class PackRunner:
 
     def _calibrated(self, logits: FloatImage) -> NDArray[np.float64]:
         manifest = self.pack.manifest
-        scaled = logits.astype(np.float64) / manifest.temperature + np.array(manifest.bias)
-        return sigmoid(scaled) if manifest.activation == "sigmoid" else softmax(scaled)
-
-
-def softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities over the last axis that add up to 1, without overflow for any finite value."""
-    powers = np.exp(values - values.max(axis=-1, keepdims=True))
-    shares: NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
-    return shares
-
-
-def sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The logistic function, without overflow for any finite value."""
-    logistic: NDArray[np.float64] = 0.5 * (1.0 + np.tanh(0.5 * values))
-    return logistic
+        return probabilities_of(logits, manifest.activation, manifest.temperature, manifest.bias)
 
 
 def _standing_out(evidence: FloatImage) -> FloatImage:

@@ -64,6 +64,7 @@ class Triage:
             abnormality=reading.abnormality,
             heat_map=reading.heat_map,
             shown=reading.shown,
+            reduced=reading.reduced,
             device=runner.device,
             latency_ms=ImageLatency(decode_ms, reading.infer_ms, _since_ms(started)),
         )

@@ -34,6 +34,12 @@ def park(conn: Connection, which: Which, cause: str, now: float) -> int:
     return _move(conn, movable, now, _PARKED, cause, {"cause": cause, "settled_at": now, **NO_LEASE})
 
 
+def hasten(conn: Connection, delivery_id: int, priority: int) -> None:
+    """Let this one go as urgently as ``priority`` says from its next turn on, if it went later until now."""
+    later = (_table.id == delivery_id) & (_table.priority > priority) & _table.state.in_([_WAITING, _LEASED])
+    conn.execute(update(deliveries).where(later).values(priority=priority))
+
+
 def take_back(conn: Connection, destination: str, now: float) -> int:
     """The one process that carries to it has started anew: what its predecessor held is due. Returns how many."""
     held = (_table.destination == destination) & (_table.state == _LEASED)

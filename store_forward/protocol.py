@@ -72,7 +72,10 @@ class AnswerFinding(_Message):
 
 
 class Verdict(_Message):
-    """What the cloud found out about a case. ``reason`` says why when there is no statement by a model."""
+    """What the cloud found out about a case. ``reason`` says why when there is no statement by a model.
+
+    ``basis`` is what the answer rests on: the image, read by the full model, or features alone.
+    """
 
     decision: Literal["routine", "urgent", "escalate", "not_triaged"]
     reason: Annotated[str, Field(max_length=100)] | None = None
@@ -82,6 +85,7 @@ class Verdict(_Message):
     pack_version: Annotated[str, Field(max_length=100)] | None = None
     pack_digest: Digest | None = None
     device: Annotated[str, Field(max_length=200)] | None = None
+    basis: Literal["image", "features"] = "image"
 
 
 class Answer(Verdict):

@@ -4,7 +4,8 @@ Its network compares the upper half of an image with the lower half: bright abov
 ``routine``, no difference ``escalate``. The golden set is computed here with numpy, not by a backend.
 
 It also comes with classes that exclude each other: ``findings=CLASSES, activation="softmax"`` knows what is bright
-above, what is bright on the left, and what is neither. And ``gated=True`` takes no picture but smooth ones.
+above, what is bright on the left, and what is neither. And ``gated=True`` takes no picture but smooth ones;
+``headed=True`` also has a head.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from models.gate import Gate
+from models.head import Head
 from models.preprocessing import InputSpec, to_tensor
 
 SIZE_PX = 64
@@ -54,6 +56,7 @@ def write_tiny_pack(
     findings: Sequence[str] = (FINDING,),
     activation: str = "sigmoid",
     gated: bool = False,
+    headed: bool = False,
     **changes: Any,
 ) -> Path:
     """Write the pack into ``folder`` (made if missing) and return it.
@@ -64,8 +67,13 @@ def write_tiny_pack(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "network.onnx").write_bytes(tiny_network(findings=findings, activation=activation))
     (folder / "golden.npz").write_bytes(_golden(findings, activation))
-    if gated:
+    if gated or headed:
         tiny_gate().save(folder / "gate.npz")
+    if headed:
+        tiny_head(findings, activation).save(folder / "head.npz")
+    bias = [BIAS] * len(_signs(findings, activation))
+    lines = {"routine_below": thresholds[0], "urgent_from": thresholds[1]}
+    head = {"file": "head.npz", "temperature": TEMPERATURE, "bias": bias, "thresholds": lines}
     manifest = {
         "schema_version": 2,
         "name": name,
@@ -82,9 +90,10 @@ def write_tiny_pack(
         "acts_on": list(findings),
         "activation": activation,
         "temperature": TEMPERATURE,
-        "bias": [BIAS] * len(_signs(findings, activation)),
-        "gate": "gate.npz" if gated else None,
-        "thresholds": {"routine_below": thresholds[0], "urgent_from": thresholds[1]},
+        "bias": bias,
+        "gate": "gate.npz" if gated or headed else None,
+        "head": head if headed else None,
+        "thresholds": lines,
         "figures": {"auc": 1.0},
         "calibration": {"bound": 0.1},
         "licence": "Apache-2.0",
@@ -147,6 +156,14 @@ def tiny_gate() -> Gate:
         variance=np.full(2, 20.0, dtype=np.float32),
         **{name: np.array(number, dtype=np.float32) for name, number in numbers.items()},
     )
+
+
+def tiny_head(findings: Sequence[str] = (FINDING,), activation: str = "sigmoid") -> Head:
+    """Makes of the features what the network makes of the picture, as far as a byte for each allows."""
+    step = np.float32(2.0 / 255)
+    weight = (GAIN * _signs(findings, activation).reshape(-1, MAP_PX**2).T / MAP_PX**2).astype(np.float32)
+    ones = np.ones(MAP_PX**2, dtype=np.float32)
+    return Head(-ones, ones * step, weight * step, -weight.sum(axis=0))
 
 
 def expected_probability(tensor: NDArray[np.float32], gain: float = GAIN) -> float:

@@ -47,5 +47,6 @@ def _agreement_lines(agreement: dict[str, Any]) -> list[str]:
     return [
         f"{one['name']}: full model agreed {one['agreed']}, disagreed {one['disagreed']}, "
         f"took no side {one['undecided']}, provisional {one['unanswered']}"
+        + (f", from features alone {one['from_features']}" if one["from_features"] else "")
         for one in agreement["packs"]
     ]

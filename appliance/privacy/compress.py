@@ -11,7 +11,9 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGLSLossless
 
-#: What pydicom and the codec raise for an image that JPEG-LS cannot hold (bit depth, colour space, size).
+from appliance.privacy.htj2k import to_htj2k
+
+#: What pydicom and the codecs raise for an image that they cannot hold (bit depth, colour space, size).
 _CODEC_ERRORS = (ValueError, RuntimeError, NotImplementedError, AttributeError, TypeError)
 
 
@@ -23,8 +25,8 @@ def part_10(dataset: Dataset) -> bytes:
 
 
 def compressed(dataset: Dataset) -> bytes:
-    """The smaller of JPEG-LS lossless (PS3.5 A.4.3) and deflate (A.5) as a Part 10 file, decoded and
-    compared.
+    """The smallest of HTJ2K lossless (PS3.5 A.4.4), JPEG-LS lossless (A.4.3) and deflate (A.5) as a Part 10 file,
+    decoded and compared.
 
     A data set that is compressed already is written as it is. An image that cannot be compressed without
     changing a pixel is written uncompressed. The argument is not changed; the same data set gives the same
@@ -32,9 +34,10 @@ def compressed(dataset: Dataset) -> bytes:
     """
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         return part_10(dataset)
-    candidates = [_deflated(dataset), _jpeg_ls(dataset)]
-    faithful = [one for one in candidates if one is not None and _same_pixels(one, dataset)]
-    return min([*faithful, part_10(dataset)], key=len)
+    plain = part_10(dataset)
+    made = (_deflated(dataset), _jpeg_ls(dataset), _htj2k(dataset))
+    smallest_first = sorted((one for one in made if one is not None and len(one) < len(plain)), key=len)
+    return next((one for one in smallest_first if _same_pixels(one, dataset)), plain)
 
 
 def _deflated(dataset: Dataset) -> bytes:
@@ -49,6 +52,15 @@ def _jpeg_ls(dataset: Dataset) -> bytes | None:
     smaller = _copy_of(dataset)
     try:
         smaller.compress(JPEGLSLossless, generate_instance_uid=False)
+    except _CODEC_ERRORS:
+        return None
+    return part_10(smaller)
+
+
+def _htj2k(dataset: Dataset) -> bytes | None:
+    smaller = _copy_of(dataset)
+    try:
+        to_htj2k(smaller)
     except _CODEC_ERRORS:
         return None
     return part_10(smaller)

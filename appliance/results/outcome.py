@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from appliance.schema import Agreement
 from models.decision import Decision, PackIdentity
 from models.reasons import EXPLANATIONS, Reason
+
+#: What an answer of the cloud rests on.
+Basis = Literal["image", "features"]
 
 #: Stands in every report; the picture has its own wording burned in.
 DISCLAIMER = "Research use only, not for diagnosis"
@@ -23,7 +27,10 @@ class ImageFinding:
 
 @dataclass(frozen=True, slots=True)
 class AmendedAnswer:
-    """What the full model in the cloud answered later. ``sop_instance_uid`` of its findings may be empty."""
+    """What the cloud answered later. ``sop_instance_uid`` of its findings may be empty.
+
+    ``basis`` is what the answer rests on: the image, read by the full model, or its features alone.
+    """
 
     decision: Decision
     reason: Reason | None
@@ -32,6 +39,12 @@ class AmendedAnswer:
     device: str | None
     answered_at: float
     agreement: Agreement | None = None
+    basis: Basis = "image"
+
+    @property
+    def speaker(self) -> str:
+        """Who says so, at the beginning of a sentence."""
+        return "Full model" if self.basis == "image" else "From features alone"
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,7 +162,7 @@ def _lines_below(sop_instance_uid: str, outcome: StudyOutcome) -> list[tuple[str
     if outcome.shown is not None:
         below.append((f"Colour: where the evidence for {_plain(outcome.shown.name)} stands out", _WHITE))
     if outcome.answer is not None:
-        below.append((f"Full model: {outcome.answer.decision.value.replace('_', ' ').upper()}", _WHITE))
+        below.append((f"{outcome.answer.speaker}: {outcome.answer.decision.value.replace('_', ' ').upper()}", _WHITE))
     below.append((_algorithm_words(outcome.pack), _WHITE))
     return below
 

@@ -29,7 +29,9 @@ SERIES_NUMBER = 9701
 
 def report_uid(outcome: StudyOutcome) -> str:
     """SOP Instance UID of the report on this outcome: the same for every repetition of it."""
-    kind = "amended report" if outcome.answer else "report"
+    kind = "report"
+    if outcome.answer:
+        kind = "features report" if outcome.answer.basis == "features" else "amended report"
     return derived_uid(outcome.study_instance_uid, outcome.revision, kind)
 
 

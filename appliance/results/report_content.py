@@ -45,6 +45,10 @@ _AGREEMENT_WORDS = {
     Agreement.AGREES: "The full model confirms what the box leaned to",
     Agreement.DISAGREES: "The full model contradicts what the box leaned to; a person has to look",
 }
+_FEATURES_AGREEMENT_WORDS = {
+    Agreement.AGREES: "The answer from features alone is on the side the box leaned to",
+    Agreement.DISAGREES: "The answer from features alone contradicts what the box leaned to; a person has to look",
+}
 
 #: SNOMED CT codes of findings that packs name; any other name becomes a code of our own scheme.
 FINDING_CODES = {
@@ -56,6 +60,7 @@ FINDING_CODES = {
     "fracture": ("125605004", "Fracture of bone"),
 }
 
+_WHOSE = {"image": "answer of the full model", "features": "answer from features alone"}
 _PROBABILITY = CodedConcept("122157", "DCM", "Probability")
 _ONE = CodedConcept("1", "UCUM", "no units")
 _COMMENT = CodedConcept("121106", "DCM", "Comment")
@@ -83,9 +88,12 @@ def measurement_report(known: Sequence[Dataset], outcome: StudyOutcome) -> Measu
         sentences.append((_COMMENT, PROVISIONAL))
     if outcome.answer:
         answer = in_words(outcome.answer.decision, outcome.answer.reason)
-        sentences.append((_CONCLUSION, f"Amended by the full model: {answer}"))
+        by_image = outcome.answer.basis == "image"
+        amended = "Amended by the full model" if by_image else "Amended from features alone, without the image"
+        sentences.append((_CONCLUSION, f"{amended}: {answer}"))
         if outcome.answer.agreement is not None:
-            sentences.append((_COMMENT, _AGREEMENT_WORDS[outcome.answer.agreement]))
+            said = _AGREEMENT_WORDS if by_image else _FEATURES_AGREEMENT_WORDS
+            sentences.append((_COMMENT, said[outcome.answer.agreement]))
     for name, words in sentences:
         report[0].ContentSequence.append(
             TextContentItem(name=name, value=words, relationship_type=RelationshipTypeValues.CONTAINS)
@@ -137,7 +145,7 @@ def _answer_groups(
     if answer.reason is not None:
         statements.append(_statement("amended reason", answer.reason.value))
     summary = MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking("answer of the full model", outcome, "answer"),
+        tracking_identifier=_tracking(_WHOSE[answer.basis], outcome, "answer"),
         algorithm_id=_algorithm(answer.pack, answer.device),
         qualitative_evaluations=statements,
     )

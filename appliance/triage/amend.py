@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, insert, select, update
+from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 
 from appliance.disk.days import count_made
 from appliance.history import record_event
-from appliance.results.outcome import AmendedAnswer, ImageFinding, StudyOutcome
+from appliance.results.outcome import AmendedAnswer, Basis, ImageFinding, StudyOutcome
 from appliance.schema import Agreement, answers, findings, instances, studies
+from appliance.triage.deliveries import ESCALATIONS, FEATURES, IMAGE
+from appliance.triage.image_after_all import image_request, send_image, wants_image
 from appliance.triage.payloads import PayloadMaker
-from appliance.triage.queue import settle_if_done
+from appliance.triage.queue import image_is_asked, settle_if_done
 from models.decision import Decision, PackIdentity
 from models.reasons import Reason
 from store_forward.database import reading, writing
@@ -48,25 +50,33 @@ def apply_next_answer(engine: Engine, payloads: PayloadMaker, spool: Spool, now:
         study = _study_of(connection, answer)
         amended = _amended_outcome(connection, study, answer) if study is not None else None
         paths = _paths(connection, study, spool) if study is not None else []
-    requests = payloads.amended_report(paths, amended) if amended is not None else []
+    image = image_request(engine, payloads, spool, study) if study is not None and wants_image(study, answer) else None
+    requests = payloads.amended_report(paths, amended) if amended is not None and image is None else []
     with writing(engine) as connection:
-        if amended is not None:
+        if study is not None and image is not None:
+            send_image(connection, study, image, answer, now)
+        elif amended is not None:
             _amend(connection, amended, requests, now)
         connection.execute(update(answers).where(answers.c.seq == row.seq).values(applied_at=now))
     return True
 
 
 def _study_of(connection: Connection, answer: Answer) -> Row[Any] | None:
-    """The study this answer is about, if it is still at the revision that was sent and has no answer yet."""
+    """The study this answer is about, if it is still at the revision that was sent and has no answer yet.
+
+    What was answered from features alone is answered once more for the image.
+    """
+    unanswered = studies.c.answered_at.is_(None)
+    better = (studies.c.answer_basis == "features") & (deliveries.c.kind == IMAGE)
     return connection.execute(
-        select(studies, deliveries.c.attributes)
+        select(studies, deliveries.c.attributes, deliveries.c.kind)
         .join(deliveries, deliveries.c.subject == studies.c.study_instance_uid)
         .where(deliveries.c.payload == answer.case)
-        .where(deliveries.c.kind == "escalation")
+        .where(deliveries.c.kind.in_(ESCALATIONS))
         .where(deliveries.c.revision == studies.c.revision)
         .where(studies.c.decided_at.is_not(None))
         .where(studies.c.escalated)
-        .where(studies.c.answered_at.is_(None))
+        .where(unanswered | better)
         .limit(1)
     ).one_or_none()
 
@@ -79,6 +89,7 @@ def _amended_outcome(connection: Connection, study: Row[Any], answer: Answer) ->
         .where(findings.c.source == "box")
     ).all()
     decision, reason = Decision(answer.decision), _reason_of(answer)
+    basis: Basis = "features" if study.kind == FEATURES else "image"
     if decision is Decision.routine and study.attributes.get("left_out"):
         decision, reason = Decision.escalate, Reason.partly_covered  # the cloud has not seen all of it
     return StudyOutcome(
@@ -92,6 +103,7 @@ def _amended_outcome(connection: Connection, study: Row[Any], answer: Answer) ->
         abnormality=study.abnormality,
         pack=PackIdentity(study.pack, study.pack_version, study.pack_digest) if study.pack else None,
         device=study.device,
+        provisional=basis == "features" and image_is_asked(connection, study),
         answer=AmendedAnswer(
             decision=decision,
             reason=reason,
@@ -100,6 +112,7 @@ def _amended_outcome(connection: Connection, study: Row[Any], answer: Answer) ->
             device=answer.device,
             answered_at=answer.answered_at,
             agreement=agreement(study.abnormality, decision),
+            basis=basis,
         ),
     )
 
@@ -132,29 +145,34 @@ def _amend(connection: Connection, outcome: StudyOutcome, requests: list[Deliver
     answer = outcome.answer
     assert answer is not None
     verdict, pack = answer.agreement, answer.pack
+    of_study = studies.c.study_instance_uid == outcome.study_instance_uid
+    better = (studies.c.answer_basis == "features") & (answer.basis == "image")
     changed = connection.execute(
         update(studies)
-        .where(studies.c.study_instance_uid == outcome.study_instance_uid)
-        .where(studies.c.revision == outcome.revision)
-        .where(studies.c.answered_at.is_(None))
+        .where(of_study, studies.c.revision == outcome.revision)
+        .where(studies.c.answered_at.is_(None) | better)
         .values(
             answer_decision=answer.decision.value,
             answer_reason=answer.reason.value if answer.reason else None,
             answer_pack=pack.name if pack else None,
             answer_pack_version=pack.version if pack else None,
             answer_pack_digest=pack.digest if pack else None,
+            answer_basis=answer.basis,
             answered_at=answer.answered_at,
             agreement=verdict.value if verdict else None,
         )
     )
     if changed.rowcount != 1:
         return  # a late image came in between; the answer is about what the study no longer is
+    earlier = (findings.c.study_instance_uid == outcome.study_instance_uid) & (findings.c.revision == outcome.revision)
+    connection.execute(delete(findings).where(earlier, findings.c.source == "cloud"))
     for found in answer.findings:
         row = {"revision": outcome.revision, "source": "cloud", "sop_instance_uid": "", "name": found.name}
         connection.execute(
             insert(findings).values(study_instance_uid=outcome.study_instance_uid, probability=found.probability, **row)
         )
-    words = f"cloud: {answer.decision.value}" + (f", {verdict.value}" if verdict else "")
+    speaker = "cloud" if answer.basis == "image" else "cloud, from features alone"
+    words = f"{speaker}: {answer.decision.value}" + (f", {verdict.value}" if verdict else "")
     record_event(connection, outcome.study_instance_uid, now, "answered", words)
     count_made(connection, now, requests)
     for request in requests:

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from models.decision import Decision
+from store_forward.features import FEATURES_TYPE, IMAGES_TYPE
 from store_forward.outbox import DeliveryRequest
 from store_forward.spool import StoredObject
 
 URGENT, ESCALATION, RESULT, BULK = 0, 1, 2, 3
+#: The kinds that ask the cloud: with the image, or with its features alone.
+IMAGE, FEATURES = "escalation", "features"
+ESCALATIONS = (IMAGE, FEATURES)
 _DICOM = "application/dicom"
-_ARCHIVE = "application/zip"
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,25 @@ class Subject:
         leaning = self.abnormality is not None and self.abnormality >= 0.5
         return self.decision is Decision.urgent or leaning
 
+    @property
+    def asking(self) -> int:
+        """The priority at which the cloud is asked about it."""
+        return URGENT if self.looks_urgent else ESCALATION
 
-def escalation(subject: Subject, payload: StoredObject, left_out: int) -> DeliveryRequest:
-    """The de-identified study to the cloud; ``left_out`` instances of it could not be made safe and stay."""
-    priority = URGENT if subject.looks_urgent else ESCALATION
-    request = _request(subject, "escalation", "cloud", priority, payload, _ARCHIVE)
+
+def escalation(subject: Subject, payload: StoredObject, left_out: int, *, as_bulk: bool = False) -> DeliveryRequest:
+    """The de-identified study to the cloud; ``left_out`` instances of it could not be made safe and stay.
+
+    ``as_bulk`` when its features go first.
+    """
+    priority = BULK if as_bulk else subject.asking
+    request = _request(subject, IMAGE, "cloud", priority, payload, IMAGES_TYPE)
     return replace(request, attributes={"left_out": left_out})
+
+
+def features_first(subject: Subject, payload: StoredObject) -> DeliveryRequest:
+    """The features of a study's pictures to the cloud, in place of the images or ahead of them."""
+    return _request(subject, FEATURES, "cloud", subject.asking, payload, FEATURES_TYPE)
 
 
 def result(subject: Subject, kind: str, destination: str, payload: StoredObject) -> DeliveryRequest:

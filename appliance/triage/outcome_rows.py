@@ -11,6 +11,7 @@ from appliance.disk.removals import ask_removal
 from appliance.history import record_event
 from appliance.results.outcome import StudyOutcome
 from appliance.schema import StudyState, answers, findings, studies
+from appliance.triage.deliveries import ESCALATIONS
 from appliance.triage.queue import Claim, settle_if_done, still_ours
 from store_forward.outbox import DeliveryRequest, enqueue
 
@@ -50,8 +51,8 @@ def commit_outcome(connection: Connection, claim: Claim, prepared: Prepared) -> 
         record_event(connection, uid, at, "not_sent", note)
     for request in prepared.deliveries:
         enqueue(connection, request, at)
-        if request.kind == "escalation":
-            _reuse_answer(connection, request.payload)
+        if request.kind in ESCALATIONS:
+            reuse_answer(connection, request.payload)
     count_made(connection, at, prepared.deliveries)
     settle_if_done(connection, uid, at)
     return True
@@ -64,7 +65,7 @@ def _replace_pictures(connection: Connection, uid: str, prepared: Prepared) -> N
     ask_removal(connection, uid, (digest for row in old for digest in row if digest and digest not in new))
 
 
-def _reuse_answer(connection: Connection, payload: str) -> None:
+def reuse_answer(connection: Connection, payload: str) -> None:
     """The cloud answers one payload once: if it has already answered this one, that answer holds here too."""
     connection.execute(update(answers).where(answers.c.payload == payload).values(applied_at=None))
 
@@ -92,6 +93,7 @@ def _columns(prepared: Prepared) -> dict[str, object]:
         "answer_pack": None,
         "answer_pack_version": None,
         "answer_pack_digest": None,
+        "answer_basis": None,
         "answered_at": None,
         "agreement": None,
         "settled_at": None,

@@ -17,12 +17,14 @@ from appliance.results.picture import as_png, build_picture, overlay
 from appliance.results.reference import can_be_referenced
 from appliance.results.report import build_report
 from appliance.settings import Settings
-from appliance.triage.deliveries import Subject, escalation, results
+from appliance.triage.asked import Asked, features_of
+from appliance.triage.deliveries import Subject, results
 from appliance.triage.outcome_rows import Prepared
 from appliance.triage.queue import Claim
 from models.decision import Decision, ImageResult, StudyDecision
 from models.errors import CannotTriage
 from models.pixels import PixelLimits, grey_image, open_dicom
+from store_forward.features import write_features
 from store_forward.outbox import DeliveryRequest
 from store_forward.room import Room
 from store_forward.spool import Spool, StoredObject
@@ -38,6 +40,7 @@ class PayloadMaker:
         self._site_key = site_key
         self._pacs = [pacs.name for pacs in settings.pacs]
         self._has_cloud = settings.cloud.url is not None
+        self._escalate = settings.cloud.escalate
         self._limits = PixelLimits(settings.limits.max_pixels, settings.limits.max_decoded_bytes)
 
     def prepare(
@@ -53,8 +56,8 @@ class PayloadMaker:
 
         ``with_pixels`` is false for a study whose pixels have already brought the worker down.
         """
-        archive, withheld, left_out = self._archive(paths, decision.decision)
-        outcome = replace(_outcome(claim, read, decision, now), provisional=archive is not None)
+        asked = self._asked(claim, paths, read, decision.decision)
+        outcome = replace(_outcome(claim, read, decision, now), provisional=asked.is_asked)
         index = decision.index if decision.index is not None else 0
         shown = self._open(paths[index]) if with_pixels and paths else None
         heat_map = read[index].heat_map if read else None
@@ -63,17 +66,21 @@ class PayloadMaker:
         subject = _subject(outcome)
         documents, unsaid = self._documents(_sources(paths, read), outcome, shown, heat_map)
         requests = results(subject, documents, self._pacs)
-        if archive is not None:
-            requests.append(escalation(subject, archive, left_out))
+        requests += asked.requests(subject)
         return Prepared(
             outcome=outcome,
             deliveries=tuple(requests),
-            escalated=archive is not None,
+            escalated=asked.is_asked,
             latency_ms=sum(result.latency_ms.total for result in read) if read else None,
             heat_map=picture.digest if picture else None,
             thumbnail=small.digest if small else None,
-            notes=tuple(note for note in (unsaid, withheld) if note),
+            notes=tuple(note for note in (unsaid, asked.withheld) if note),
         )
+
+    def image_after_all(self, paths: Sequence[Path]) -> Asked:
+        """The image to the cloud because it could make nothing of the features."""
+        archive, withheld, left_out = self._archive(paths)
+        return Asked(archive=archive, left_out=left_out, withheld=withheld)
 
     def amended_report(self, paths: Sequence[Path], outcome: StudyOutcome) -> list[DeliveryRequest]:
         """The report once more, now with the cloud's answer in it."""
@@ -81,7 +88,8 @@ class PayloadMaker:
         if not self._pacs or not headers:
             return []
         report = self._keep(build_report(headers, outcome))
-        return results(_subject(outcome), [("amended_report", report)], self._pacs)
+        kind = "features_report" if outcome.answer and outcome.answer.basis == "features" else "amended_report"
+        return results(_subject(outcome), [(kind, report)], self._pacs)
 
     def _documents(
         self,
@@ -104,12 +112,26 @@ class PayloadMaker:
             documents.append(("picture", self._keep(capture)))
         return documents, ""
 
-    def _archive(self, paths: Sequence[Path], decision: Decision) -> tuple[StoredObject | None, str, int]:
-        """The payload for the cloud or why nothing may leave, and how many instances have to stay here."""
+    def _asked(self, claim: Claim, paths: Sequence[Path], read: Sequence[ImageResult], decision: Decision) -> Asked:
+        """What the cloud is asked with, or why it is not.
+
+        Features go for a study that could go as a whole. Its archive is made all the same: that shows that it is safe.
+        """
         if decision is not Decision.escalate:
-            return None, "", 0
+            return Asked()
         if not self._has_cloud:
-            return None, "no cloud is configured; a person has to read this study", 0
+            return Asked(withheld="no cloud is configured; a person has to read this study")
+        archive, withheld, left_out = self._archive(paths)
+        features = None
+        if self._escalate != "image" and archive is not None and left_out == 0:
+            features = features_of(claim.study_instance_uid, read, self._site_key)
+        if features is None:
+            return Asked(archive=archive, left_out=left_out, withheld=withheld)
+        kept = self._keep(write_features(features))
+        return Asked(features=kept, archive=archive if self._escalate == "features_first" else None)
+
+    def _archive(self, paths: Sequence[Path]) -> tuple[StoredObject | None, str, int]:
+        """The payload for the cloud or why nothing may leave, and how many instances have to stay here."""
         target = self._spool.temporary()
         try:
             present = [path for path in paths if path.exists()]

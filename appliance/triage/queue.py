@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, and_, select, update
+from sqlalchemy import Connection, Row, and_, select, update
 
 from appliance.history import record_event
 from appliance.schema import StudyState, instances, studies
+from appliance.triage.deliveries import IMAGE
 from store_forward.outbox import deliveries
 
 _OPEN_DELIVERIES = ("waiting", "leased", "parked")
@@ -86,7 +88,7 @@ def settle_if_done(connection: Connection, study_instance_uid: str, now: float) 
     study = connection.execute(select(studies).where(studies.c.study_instance_uid == study_instance_uid)).one_or_none()
     if study is None or study.state != StudyState.DECIDED:
         return False
-    if study.escalated and study.answered_at is None:
+    if study.escalated and (study.answered_at is None or _awaits_full_model(connection, study)):
         return False
     on_its_way = connection.execute(
         select(deliveries.c.id)
@@ -108,6 +110,18 @@ def settle_if_done(connection: Connection, study_instance_uid: str, now: float) 
     )
     record_event(connection, study_instance_uid, now, "settled")
     return True
+
+
+def _awaits_full_model(connection: Connection, study: Row[Any]) -> bool:
+    """What has been answered are the features, and the image was sent after them, or will be."""
+    return study.answer_basis == "features" and image_is_asked(connection, study)
+
+
+def image_is_asked(connection: Connection, study: Row[Any]) -> bool:
+    """Whether the study's image, at its present revision, went to the cloud or will."""
+    of_revision = and_(deliveries.c.subject == study.study_instance_uid, deliveries.c.revision == study.revision)
+    asked = select(deliveries.c.id).where(of_revision, deliveries.c.kind == IMAGE).limit(1)
+    return connection.execute(asked).first() is not None
 
 
 def _to_state(connection: Connection, study_instance_uid: str, state: StudyState) -> None:

@@ -24,8 +24,9 @@ MOST_TALLIES = 20
 class Tally:
     """Studies that ``name`` (a pack with its version, or a scanner's AE title) has had sent to the cloud.
 
-    ``undecided`` were answered without taking a side, ``unanswered`` not yet. ``low`` and ``high`` are the Wilson
-    interval (95 %) of the share that agreed among those where both took a side; None where there is none.
+    ``undecided`` were answered without taking a side, ``from_features`` only
+    from their features and not yet by the full model, ``unanswered`` not at all yet. ``low`` and ``high`` are the
+    Wilson interval (95 %) of the share that agreed among those where both took a side; None where there is none.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Tally:
     unanswered: int
     low: float | None
     high: float | None
+    from_features: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,15 +82,21 @@ def wilson(successes: int, trials: int) -> tuple[float, float] | None:
 def count_sent() -> Select[Any]:
     """The query: it reads the index of sent studies and nothing else, so the page may ask it every few seconds."""
     c = studies.c
-    kinds = c.pack, c.pack_version, c.calling_ae_title, c.answer_decision.is_not(None), c.agreement
+    kinds = c.pack, c.pack_version, c.calling_ae_title, c.answer_decision.is_not(None), c.answer_basis, c.agreement
     return select(*kinds, func.count()).where(c.escalated.is_(True), c.pack.is_not(None)).group_by(*kinds)
 
 
 def _groups(conn: Connection) -> list[_Group]:
     return [
-        _Group(f"{pack} {version}", scanner, agreement or ("undecided" if answered else "unanswered"), number)
-        for pack, version, scanner, answered, agreement, number in conn.execute(count_sent())
+        _Group(f"{pack} {version}", scanner, _standing(answered, basis, agreement), number)
+        for pack, version, scanner, answered, basis, agreement, number in conn.execute(count_sent())
     ]
+
+
+def _standing(answered: bool, basis: str | None, agreement: str | None) -> str:
+    if basis == "features":
+        return "from_features"
+    return agreement or ("undecided" if answered else "unanswered")
 
 
 def _tallies(named: Iterable[tuple[str, _Group]]) -> tuple[Tally, ...]:
@@ -103,4 +111,7 @@ def _tallies(named: Iterable[tuple[str, _Group]]) -> tuple[Tally, ...]:
 def _tally(name: str, standings: dict[str, int]) -> Tally:
     agreed, disagreed = standings.get(Agreement.AGREES, 0), standings.get(Agreement.DISAGREES, 0)
     low, high = wilson(agreed, agreed + disagreed) or (None, None)
-    return Tally(name, agreed, disagreed, standings.get("undecided", 0), standings.get("unanswered", 0), low, high)
+    undecided, unanswered, from_features = (
+        standings.get(kind, 0) for kind in ("undecided", "unanswered", "from_features")
+    )
+    return Tally(name, agreed, disagreed, undecided, unanswered, low, high, from_features)

@@ -10,6 +10,7 @@ from itertools import islice
 from sqlalchemy import Connection, select
 
 from appliance.settings import Settings
+from appliance.triage.deliveries import ESCALATIONS
 from store_forward.outbox import deliveries, depth, destinations
 
 #: A study has a handful of deliveries; of one that is reopened very often the latest are read.
@@ -98,9 +99,12 @@ def standing_of(conn: Connection, revisions: Mapping[str, int]) -> dict[str, lis
 
 
 def escalation_state(sent: Iterable[DeliveryStanding]) -> str | None:
-    """The state of the latest escalation among a study's deliveries; None when there is none."""
-    states = [one.state for one in sent if one.kind == "escalation"]
-    return states[-1] if states else None
+    """How far the cloud has been asked with the image, its features or both; None when it is not asked.
+
+    ``delivered`` when one of them is there, ``parked`` when neither gets there by itself.
+    """
+    states = {one.state for one in sent if one.kind in ESCALATIONS}
+    return next((state for state in ("delivered", "leased", "waiting", "parked") if state in states), None)
 
 
 def destination_views(conn: Connection, settings: Settings) -> tuple[DestinationView, ...]:

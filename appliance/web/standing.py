@@ -26,6 +26,7 @@ class Confirmation(StrEnum):
     NO_CLOUD = "no_cloud"
     CONFIRMED = "confirmed"
     ANSWERED = "answered"
+    FROM_FEATURES = "from_features"
     DISAGREES = "disagrees"
     REOPENED = "reopened"
 
@@ -38,6 +39,7 @@ CONFIRMATION_WORDS = {
     Confirmation.NO_CLOUD: "no cloud to ask: needs a person",
     Confirmation.CONFIRMED: "confirmed by the full model",
     Confirmation.ANSWERED: "answered by the full model",
+    Confirmation.FROM_FEATURES: "answered from features alone, the full model has not read it",
     Confirmation.DISAGREES: "box and cloud disagree",
     Confirmation.REOPENED: "a late image came: being read again",
 }
@@ -60,6 +62,7 @@ class Opinions:
     escalated: bool
     answer_decision: str | None
     agreement: str | None
+    answer_basis: str | None = None
 
     @property
     def reopened(self) -> bool:
@@ -70,10 +73,12 @@ class Opinions:
 def standing_decision(opinions: Opinions) -> str:
     """The decision a reader should act on; ``pending`` before there is one.
 
-    A full model settles what the box could not; where both have decided, the more pressing one stands. After a
-    late image an earlier decision no longer stands, but what was urgent stays in sight.
+    A full model settles what the box could not; where both have decided, the more pressing one stands. What rests on
+    features alone can make a study urgent, but takes no urgency away. After a late image an earlier decision no longer
+    stands, but what was urgent stays in sight.
     """
-    standing = _standing_of_revision(opinions.decision, opinions.answer_decision)
+    cloud, alone = opinions.answer_decision, opinions.answer_basis == "features"
+    standing = _standing_of_revision(opinions.decision, cloud if not alone or cloud == "urgent" else None)
     return "pending" if opinions.reopened and standing != "urgent" else standing
 
 
@@ -99,6 +104,8 @@ def confirmation(opinions: Opinions, escalation_state: str | None) -> Confirmati
     if opinions.agreement == Agreement.DISAGREES:
         return Confirmation.DISAGREES
     if opinions.answer_decision is not None:
+        if opinions.answer_basis == "features":
+            return Confirmation.FROM_FEATURES
         agreed = opinions.agreement == Agreement.AGREES
         return Confirmation.CONFIRMED if agreed else Confirmation.ANSWERED
     if escalation_state == "parked":

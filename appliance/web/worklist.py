@@ -58,6 +58,7 @@ class StudyRow:
     answer_decision: str | None
     reason: str | None
     answer_reason: str | None
+    answer_basis: str | None
     detail: str | None
     confirmation: Confirmation | None
     patient_name: str
@@ -75,6 +76,11 @@ class StudyRow:
     thumbnail: str | None
     findings: tuple[FindingRow, ...]
     deliveries: tuple[DeliveryStanding, ...]
+
+    @property
+    def answerer(self) -> str:
+        """Who answered in the cloud: the full model, or the head of the box's pack."""
+        return "Features alone" if self.answer_basis == "features" else "Full model"
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,7 @@ def worklist(conn: Connection, request: WorklistRequest, show_patient: bool) -> 
 def _latest(conn: Connection) -> list[_Outline]:
     c = studies.c
     query = (
-        select(c.study_instance_uid, c.state, c.decision, c.escalated, c.answer_decision, c.agreement)
+        select(c.study_instance_uid, c.state, c.decision, c.escalated, c.answer_decision, c.agreement, c.answer_basis)
         .order_by(c.last_received_at.desc(), c.study_instance_uid.desc())
         .limit(WINDOW)
     )
@@ -192,7 +198,8 @@ def study_rows(conn: Connection, uids: Sequence[str], show_patient: bool) -> dic
 
 def opinions_of(row: Any) -> Opinions:
     """What box and cloud think, from a row of ``studies``."""
-    return Opinions(row.state, row.decision, bool(row.escalated), row.answer_decision, row.agreement)
+    escalated = bool(row.escalated)
+    return Opinions(row.state, row.decision, escalated, row.answer_decision, row.agreement, row.answer_basis)
 
 
 def _study_row(row: Any, found: Iterable[FindingRow], sent: Iterable[DeliveryStanding], show_patient: bool) -> StudyRow:
@@ -206,6 +213,7 @@ def _study_row(row: Any, found: Iterable[FindingRow], sent: Iterable[DeliverySta
         answer_decision=row.answer_decision,
         reason=row.reason,
         answer_reason=row.answer_reason,
+        answer_basis=row.answer_basis,
         detail=row.detail,
         confirmation=confirmation(opinions, escalation_state(sent)),
         patient_name=row.patient_name if show_patient else "",

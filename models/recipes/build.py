@@ -17,6 +17,7 @@ from rich.console import Console
 from models.recipes.candidates import Candidate, choose_light
 from models.recipes.export import export_onnx
 from models.recipes.foreign import foreign_pictures
+from models.recipes.head_fitting import add_head
 from models.recipes.labelled_images import LabelledImages, Part, load_images, split
 from models.recipes.network import MapClassifier
 from models.recipes.packing import Material, build_pack
@@ -80,6 +81,7 @@ def build(task: Task, images: Path, labels: Path, foreign: Sequence[Path], weigh
         chosen, compared = choose_light(found, material)
         build_pack(out / f"{task.name}-full", material, work / "full.onnx", "cloud", {})
         build_pack(out / task.name, material, chosen.int8, "box", {"candidates": compared}, chosen.fp32)
+        add_head(out / task.name, out / f"{task.name}-full", task, parts)
 
 
 def main(task: Task, doc: str | None) -> None:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.calibrated import sigmoid, softmax
 from models.decision import Thresholds
 from models.recipes.scoring import Numbers
 from models.recipes.task import Task
 from models.recipes.thresholds import Bound, Truth, lowered, platt, routine_below, temperature, urgent_from
-from models.runner import sigmoid, softmax
 
 
 @dataclass(frozen=True, eq=False)

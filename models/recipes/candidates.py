@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hardware.choice import measure
 from hardware.openvino_session import open_openvino
+from models.calibrated import sigmoid, softmax
 from models.recipes.augmentation import HARD_VERSIONS
 from models.recipes.calibration import Known, calibrate, choose_thresholds
 from models.recipes.gate_fitting import changed
@@ -19,7 +20,6 @@ from models.recipes.packing import Material, hard, ordering, quantising_tensors
 from models.recipes.quantisation import quantise, round_weights
 from models.recipes.scoring import Numbers, console, macro_auc, score
 from models.recipes.task import Task
-from models.runner import sigmoid, softmax
 
 #: Candidates that settle fewer images than the best one are out of the race, unless it is by no more than this.
 SETTLED_WORTH = 0.01

@@ -15,6 +15,7 @@ from models.manifest import Manifest
 GOLDEN = "golden.npz"
 CARD = "card.md"
 GATE = "gate.npz"
+HEAD = "head.npz"
 
 
 def write_pack(
@@ -34,4 +35,15 @@ def write_pack(
     checked = Manifest.model_validate(manifest | {"files": digests, "golden": GOLDEN})
     text = json.dumps(checked.model_dump(mode="json"), indent=2) + "\n"
     (folder / "manifest.json").write_text(text, encoding="utf-8")
+    return checked
+
+
+def rewrite_manifest(folder: Path, **changes: Any) -> Manifest:
+    """Change fields of a pack that is written already, and bring the digests of its files up to date."""
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8")) | changes
+    names = sorted(file.name for file in folder.iterdir() if file != path)
+    digests = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+    checked = Manifest.model_validate(manifest | {"files": digests})
+    path.write_text(json.dumps(checked.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
     return checked

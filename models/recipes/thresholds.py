@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from sklearn.linear_model import LogisticRegression
 
+from models.calibrated import softmax
 from models.measures import upper_limit
-from models.runner import softmax
 
 Numbers = NDArray[np.float64]
 Truth = NDArray[np.bool_]

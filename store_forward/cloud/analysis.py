@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 from sqlalchemy import Engine
 
@@ -18,10 +19,12 @@ from models.errors import CannotTriage
 from models.reasons import Reason
 from models.triage import Triage
 from store_forward.cloud import cases
+from store_forward.cloud.heads import Heads, read_features
 from store_forward.cloud.payload import PayloadLimits, instances
 from store_forward.cloud.settings import CloudSettings
 from store_forward.database import reading, writing
 from store_forward.errors import ObjectDamaged
+from store_forward.features import FEATURES_TYPE
 from store_forward.protocol import AnswerFinding, Verdict
 from store_forward.spool import Spool
 
@@ -29,18 +32,20 @@ from store_forward.spool import Spool
 class Analysis:
     """Takes stored cases by priority and answers them; the only one at work on its home folder."""
 
-    def __init__(self, settings: CloudSettings, engine: Engine, spool: Spool, triage: Triage) -> None:
+    def __init__(
+        self, settings: CloudSettings, engine: Engine, spool: Spool, triage: Triage, heads: Heads | None = None
+    ) -> None:
         """Put back what an earlier analysis left unfinished; its attempts stay counted."""
         self._settings = settings
         self._engine = engine
         self._spool = spool
-        self._triage = triage
+        self._triage, self._heads = triage, heads or Heads()
         self._limits = PayloadLimits(settings.max_instances, settings.max_unpacked_bytes)
         self.put_back()
 
-    def read_with(self, triage: Triage) -> None:
+    def read_with(self, triage: Triage, heads: Heads) -> None:
         """Read every case from here on with these packs."""
-        self._triage = triage
+        self._triage, self._heads = triage, heads
 
     def put_back(self) -> int:
         """Make cases that are under analysis wait again; returns how many."""
@@ -67,6 +72,9 @@ class Analysis:
     def _read(self, case: cases.Case) -> Verdict:
         if not self._spool.verify(case.digest):
             raise ObjectDamaged(f"case {case.digest[:12]} is missing from the spool or damaged there")
+        if case.content_type == FEATURES_TYPE:
+            results = read_features(self._spool.path(case.digest), self._heads, self._settings.max_instances)
+            return results if isinstance(results, Verdict) else verdict_on(results, "features")
         with TemporaryDirectory(dir=self._settings.home, prefix="analysis-") as folder:
             return read_payload(self._spool.path(case.digest), self._triage, Path(folder), self._limits)
 
@@ -79,10 +87,12 @@ def read_payload(archive: Path, triage: Triage, folder: Path, limits: PayloadLim
             results.append(replace(triage.image(instance), heat_map=None))
     except CannotTriage as refused:
         return Verdict(decision="not_triaged", reason=refused.reason.value, detail=refused.detail[:1000])
-    return _verdict(decide_study(results), results)
+    return verdict_on(results, "image")
 
 
-def _verdict(decision: StudyDecision, results: Sequence[ImageResult]) -> Verdict:
+def verdict_on(results: Sequence[ImageResult], basis: Literal["image", "features"]) -> Verdict:
+    """What the pictures of a study say together."""
+    decision = decide_study(results)
     shown = _shown(decision, results)
     pack = shown.pack if shown is not None else None
     return Verdict(
@@ -96,6 +106,7 @@ def _verdict(decision: StudyDecision, results: Sequence[ImageResult]) -> Verdict
         pack_version=pack.version if pack is not None else None,
         pack_digest=pack.digest if pack is not None else None,
         device=shown.device if shown is not None else None,
+        basis=basis,
     )
 
 

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import structlog
 import uvicorn
@@ -26,6 +27,7 @@ from store_forward.cloud.analysis import Analysis
 from store_forward.cloud.cases import CLOUD_METADATA
 from store_forward.cloud.endpoint import build_app
 from store_forward.cloud.errors import AlreadyRunning
+from store_forward.cloud.heads import Heads
 from store_forward.cloud.settings import CloudSettings
 from store_forward.database import create_schema, open_database
 from store_forward.durable import make_folder
@@ -92,11 +94,11 @@ def run_analysis(settings: CloudSettings, stop: threading.Event | None = None) -
         create_schema(engine, CLOUD_METADATA)
         spool = Spool(settings.spool, settings.free_floor_bytes, settings.free_bulk_bytes, settings.free_warn_bytes)
         mark = _packs_mark(settings)
-        analysis = Analysis(settings, engine, spool, open_triage(settings))
+        analysis = Analysis(settings, engine, spool, open_triage(settings), open_heads(settings))
         while not until.is_set():
             if (now := _packs_mark(settings)) != mark:
                 mark = now
-                analysis.read_with(open_triage(settings))
+                analysis.read_with(open_triage(settings), open_heads(settings))
                 log.info("packs.reloaded")
             _step(analysis, settings, until)
         engine.dispose()
@@ -104,8 +106,7 @@ def run_analysis(settings: CloudSettings, stop: threading.Event | None = None) -
 
 def open_triage(settings: CloudSettings) -> Triage:
     """The cloud's packs, each on the fastest device that reproduces its golden set; what cannot be opened is told."""
-    folders = [SHIPPED, *([settings.packs] if settings.packs else [])]
-    packs = open_packs(Registry(folders, settings.installed_packs), "cloud", settings.home / "devices.json")
+    packs = open_packs(Registry(_folders(settings), settings.installed_packs), "cloud", settings.home / "devices.json")
     for rejection in packs.rejected:
         log.error("pack.rejected", pack=rejection.pack, why=rejection.why, repair=rejection.repair)
     for pack, why in [*packs.unopened, *packs.replaced]:
@@ -113,6 +114,15 @@ def open_triage(settings: CloudSettings) -> Triage:
     limits = PixelLimits(settings.max_pixels, settings.max_decoded_bytes)
     runners = [opened.runner for _, opened in packs.opened]
     return Triage(runners, limits, without_backend=[pack for pack, _ in packs.unopened])
+
+
+def open_heads(settings: CloudSettings) -> Heads:
+    """The heads of all box packs that are known here, in use or not: a box may be a version behind or ahead."""
+    return Heads.of(Registry(_folders(settings)), settings.installed_packs)
+
+
+def _folders(settings: CloudSettings) -> list[Path]:
+    return [SHIPPED, *([settings.packs] if settings.packs else [])]
 
 
 def _packs_mark(settings: CloudSettings) -> object:

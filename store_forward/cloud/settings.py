@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from store_forward.features import FEATURES_TYPE, IMAGES_TYPE
+
 
 class CloudSettings(BaseModel):
     """What the endpoint and its analysis need to know; sizes in bytes, times in seconds."""
@@ -26,7 +28,7 @@ class CloudSettings(BaseModel):
     max_chunk_bytes: int = Field(default=67_108_864, ge=1, description="body of one request")
     max_uploads: int = Field(default=256, ge=1, description="unfinished uploads at the same time")
     max_connections: int = Field(default=200, ge=1, description="at the same time, all boxes together")
-    content_types: tuple[str, ...] = Field(default=("application/zip",), description="what payloads may be")
+    content_types: tuple[str, ...] = Field(default=(IMAGES_TYPE, FEATURES_TYPE), description="what payloads may be")
     silence_s: float = Field(
         default=30.0, gt=0, le=600, description="pause inside a request body before it is given up"
     )

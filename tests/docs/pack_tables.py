@@ -52,6 +52,19 @@ def _with_interval(test: dict[str, Any], name: str) -> str:
     return f"{test[name]:.4f} ({low:.4f}–{high:.4f})"
 
 
+def heads() -> str:
+    """The three ways a picture can be read, on the same test part: by the box, from its features, by the full model."""
+    packs = {one["name"]: one for one in shipped()}
+    head = ("Box pack", "Test images", "Box alone: AUC (95 %)", "Features alone", "Full model", "Bytes sent")
+    rows = []
+    for name, one in packs.items():
+        if alone := one["figures"].get("head"):
+            read = one["figures"]["test"], alone, packs[f"{name}-full"]["figures"]["test"]
+            aucs = (_with_interval(each, "auc_abnormal") for each in read)
+            rows.append((f"`{name}`", str(alone["n"]), *aucs, f"{alone['bytes_for_each_picture']:,}"))
+    return table(head, iter(rows))
+
+
 def candidates() -> str:
     """The small networks that competed for the box, on the calibration part."""
     head = ("Pack", "Network", "AUC FP32", "INT8", "4-bit weights", "Worst hard version, INT8", "Accuracy, INT8",

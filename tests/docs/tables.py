@@ -125,6 +125,7 @@ TABLES: Final[dict[tuple[str, str], Callable[[], str]]] = {
     ("docs/reference/command-line.md", "commands"): commands,
     ("docs/reference/packs.md", "figures"): pack_tables.figures,
     ("docs/reference/packs.md", "candidates"): pack_tables.candidates,
+    ("docs/reference/packs.md", "heads"): pack_tables.heads,
     ("docs/reference/packs.md", "gates"): pack_tables.gates,
     ("docs/reference/packs.md", "robustness-cxr"): pack_tables.robustness_of("cxr-pneumonia-paediatric"),
     ("docs/reference/packs.md", "robustness-brain"): pack_tables.robustness_of("brain-mr-tumour"),

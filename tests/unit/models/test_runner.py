@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from hardware.errors import BackendUnavailable
 from hardware.onnxruntime_session import open_onnxruntime
+from models.calibrated import sigmoid
 from models.errors import CannotTriage, PackRejected
 from models.pack import ModelPack, load_pack
 from models.preprocessing import to_tensor
 from models.reasons import Reason
-from models.runner import PackRunner, sigmoid
+from models.runner import PackRunner
 from tests.tiny_pack import (
     CLASSES,
     FINDING,

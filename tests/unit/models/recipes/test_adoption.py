@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from hardware.onnxruntime_session import open_onnxruntime
+from models.calibrated import sigmoid, softmax
 from models.errors import PackRejected
 from models.preprocessing import InputSpec, to_tensor
 from models.recipes.adoption import GivenInput, adopt
-from models.runner import sigmoid, softmax
 from tests.given_networks import ENDINGS, KINDS, SIZE_PX, WIDTH, Ending, Form, classifier, drawn
 
 GIVEN = GivenInput(SIZE_PX)

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binom, norm
 
+from models.calibrated import sigmoid, softmax
 from models.recipes.thresholds import Bound, lowered, missed_share, platt, routine_below, temperature, urgent_from
-from models.runner import sigmoid, softmax
 
 Numbers = NDArray[np.float64]
 Drawn = tuple[Numbers, NDArray[np.bool_]]
