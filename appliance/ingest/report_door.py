@@ -49,7 +49,9 @@ class ReportDoor:
             return False
         if self._names(association):
             return True
-        log.warning("commitment.stranger", ae_title=calling_ae_title(association), address=association.requestor.address)
+        log.warning(
+            "commitment.stranger", ae_title=calling_ae_title(association), address=association.requestor.address
+        )
         return False
 
     def answer(self, event: evt.Event) -> tuple[int, None]:

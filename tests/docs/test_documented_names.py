@@ -11,6 +11,7 @@ import pytest
 from appliance.errors import ReceiveError
 from appliance.schema import Agreement, StudyState
 from appliance.web.standing import Confirmation
+from appliance.results.commitments import FailureReason
 from models.decision import Decision
 from store_forward import protocol
 from store_forward.cloud.cases import CaseState
@@ -36,6 +37,7 @@ NAMES: dict[tuple[str, str], Callable[[], set[str]]] = {
     (STATES, "confirmations"): _values(Confirmation),
     (STATES, "study-events"): study_event_kinds,
     (ERRORS, "delivery-causes"): delivery_causes,
+    (ERRORS, "failure-reasons"): lambda: {f"0x{reason:04X}" for reason in FailureReason},
     (ERRORS, "deidentification-refusals"): deidentification_refusals,
 }
 
