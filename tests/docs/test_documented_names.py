@@ -9,9 +9,9 @@ from enum import StrEnum
 import pytest
 
 from appliance.errors import ReceiveError
+from appliance.results.commitments import FailureReason
 from appliance.schema import Agreement, StudyState
 from appliance.web.standing import Confirmation
-from appliance.results.commitments import FailureReason
 from models.decision import Decision
 from store_forward import protocol
 from store_forward.cloud.cases import CaseState
