@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from appliance import schema as schema  # its tables must be known before the database is made
 from appliance.disk import tables as tables  # likewise
 from appliance.disk.database_file import DATABASE
+from appliance.results import commitments as commitments  # likewise
 from appliance.settings import Settings
 from store_forward import outbox as outbox  # likewise
 from store_forward.database import create_schema, open_database

@@ -20,7 +20,7 @@ from appliance.line import Line
 from appliance.triage.queue import settle_if_done
 from store_forward import outbox
 from store_forward.database import reading, writing
-from store_forward.errors import DeliveryDeferred, DeliveryRefused
+from store_forward.errors import DeliveryAwaits, DeliveryDeferred, DeliveryRefused
 from store_forward.outbox import Contact, Delivery, LeaseLost
 from store_forward.spool import Spool
 
@@ -35,7 +35,7 @@ class Carrier(Protocol):
     """Carries one delivery to its destination and returns the receipt's text."""
 
     def carry(self, path: Path, delivery: Delivery, stop: Callable[[], bool]) -> str:
-        """Raises DeliveryDeferred or DeliveryRefused."""
+        """Raises DeliveryDeferred, DeliveryRefused, or DeliveryAwaits when the receipt is still to come."""
 
 
 class Lane:
@@ -116,6 +116,8 @@ class Lane:
             return self._released(delivery, hold.cause or "stopped")
         except DeliveryRefused as refused:
             return self._refused(delivery, refused.cause, refused.detail)
+        except DeliveryAwaits as awaits:
+            return self._awaiting(delivery, awaits)
         return self._delivered(delivery, receipt)
 
     def _delivered(self, delivery: Delivery, receipt: str) -> Settlement:
@@ -141,6 +143,14 @@ class Lane:
             )
             outbox.record_contact(connection, self.name, self._kind, contact_after(error.cause), error.cause, now)
             log.info("delivery.deferred", delivery=delivery.id, cause=error.cause, again_in_s=round(pause_s, 1))
+
+        return write
+
+    def _awaiting(self, delivery: Delivery, awaits: DeliveryAwaits) -> Settlement:
+        def write(connection: Connection, now: float) -> None:
+            outbox.awaiting(connection, delivery, awaits.cause, awaits.detail, now)
+            outbox.record_contact(connection, self.name, self._kind, Contact.UP, "", now)
+            log.info("delivery.awaiting", delivery=delivery.id, cause=awaits.cause, destination=self.name)
 
         return write
 

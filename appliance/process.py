@@ -24,6 +24,7 @@ from appliance.disk.upkeep import Upkeep
 from appliance.home import Home, open_home
 from appliance.ingest.admit import Admission
 from appliance.ingest.receiver import Receiver
+from appliance.ingest.report_door import ReportDoor
 from appliance.ingest.watched_folder import WatchedFolder
 from appliance.lane import Lane
 from appliance.schema import processes
@@ -84,7 +85,8 @@ def _receive(settings: Settings, home: Home, stop: threading.Event) -> None:
     room.look(time.time())
     admission = Admission(home.engine, home.spool, settings.limits, settings.dicom)
     admission.resume(time.time())
-    receiver = Receiver(settings.dicom, admission, home.spool.root / "incoming")
+    reports = ReportDoor(settings.pacs, home.engine)
+    receiver = Receiver(settings.dicom, admission, home.spool.root / "incoming", reports)
     port = receiver.start()
     log.info("receiver.listening", ae_title=settings.dicom.ae_title, port=port)
     folder, failed = settings.watched_folder.path, threading.Event()

@@ -200,6 +200,18 @@ class Pacs(Section):
     port: Port = Field(description="its DICOM port")
     ae_title: AETitle = Field(description="its AE title")
     timeout_s: float = Field(default=20.0, gt=0, le=600, description="one exchange, s")
+    commitment: Literal["when_offered", "never", "required"] = Field(
+        default="when_offered", description="whether a result is delivered only when the PACS has committed to keep it"
+    )
+    commitment_wait_s: float = Field(
+        default=3600.0, ge=1, le=86_400, description="no report on a commitment for so long: ask again, s"
+    )
+    commitment_hold_s: float = Field(
+        default=1.0, ge=0, le=60, description="a report may come on the same association for so long, s"
+    )
+    report_hosts: tuple[str, ...] = Field(
+        default=(), description="further addresses that its reports on commitment may come from"
+    )
 
 
 class Page(Section):

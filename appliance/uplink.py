@@ -15,7 +15,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from appliance.lane import Lane, contact_after
 from appliance.line import Line, Window
-from appliance.results.pacs import PacsLink
+from appliance.results.carrier import PacsCarrier
 from appliance.schema import answers
 from appliance.settings import Cloud, Pacs
 from store_forward import outbox
@@ -43,17 +43,6 @@ class CloudCarrier:
             path, delivery.payload, delivery.size_bytes, delivery.content_type, delivery.priority, stop
         )
         return receipt.model_dump_json()
-
-
-class PacsCarrier:
-    """To a PACS, by C-STORE."""
-
-    def __init__(self, link: PacsLink) -> None:
-        self._link = link
-
-    def carry(self, path: Path, delivery: Delivery, stop: Callable[[], bool]) -> str:  # noqa: ARG002
-        """Send one composite instance; the receipt is the PACS's success status."""
-        return self._link.deliver(path)
 
 
 class AnswerLane:
@@ -118,8 +107,8 @@ def build_lanes(
     if cloud.url is not None:
         lanes += _cloud_lanes(cloud, cloud.url, token or "", engine, spool)
     for peer in pacs:
-        pacs_link = PacsLink(peer.host, peer.port, peer.ae_title, own_title, peer.timeout_s)
-        lanes.append(Lane(peer.name, "pacs", PacsCarrier(pacs_link), engine, spool, cloud.backoff_cap_s))
+        carrier = PacsCarrier(peer, own_title, engine)
+        lanes.append(Lane(peer.name, "pacs", carrier, engine, spool, cloud.backoff_cap_s))
     return lanes
 
 

@@ -26,6 +26,18 @@ class DeliveryRefused(Exception):
         self.detail = detail
 
 
+class DeliveryAwaits(Exception):
+    """It has arrived, and the other side's word that it will keep it is still to come: no failure, the delivery waits.
+
+    When it is due again if nothing comes, its carrier has said by ``outbox.due_again_at``.
+    """
+
+    def __init__(self, cause: str, detail: str) -> None:
+        super().__init__(f"{cause}: {detail}")
+        self.cause = cause
+        self.detail = detail
+
+
 class LeaseLost(Exception):
     """A delivery or case is no longer held under our lease; what we learned about it must not be written."""
 

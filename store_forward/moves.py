@@ -67,6 +67,16 @@ def wake(conn: Connection, destination: str, now: float) -> int:
     return _move(conn, _table.id.in_(ids), now, _WAITING, "link_restored", {"next_at": _old_place(now)})
 
 
+def bring_forward(conn: Connection, which: Which, cause: str, now: float) -> int:
+    """Their destination has spoken: due at once, in their old place. Returns how many that wait were moved.
+
+    What is leased is due as soon as its attempt ends without a failure, so nothing that is said meanwhile is missed.
+    """
+    due = {"next_at": _old_place(now)}
+    conn.execute(update(deliveries).where(_chosen(which), _table.state == _LEASED).values(**due))
+    return _move(conn, _chosen(which) & (_table.state == _WAITING), now, _WAITING, cause, due)
+
+
 def _chosen(which: Which) -> ColumnElement[bool]:
     return which if isinstance(which, ColumnElement) else _table.id.in_(which)
 

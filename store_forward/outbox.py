@@ -52,6 +52,7 @@ __all__ = [
     "LeaseLost",
     "advance_cursor",
     "any_due",
+    "awaiting",
     "contact_of",
     "deferred",
     "delivered",
@@ -59,6 +60,7 @@ __all__ = [
     "delivery_events",
     "depth",
     "destinations",
+    "due_again_at",
     "enqueue",
     "extend",
     "lease",
@@ -176,6 +178,19 @@ def released(conn: Connection, delivery: Delivery, cause: str, now: float) -> No
     The attempt stays counted; it is no failure, and makes no later pause longer.
     """
     _settle(conn, delivery, now, _WAITING, {"next_at": func.min(_table.next_at, now), "cause": cause, "detail": None})
+
+
+def due_again_at(conn: Connection, delivery: Delivery, at: float) -> None:
+    """Say under the lease when it is due again, should it end in :func:`awaiting`. Raises LeaseLost."""
+    _while_held(conn, delivery, {"next_at": at})
+
+
+def awaiting(conn: Connection, delivery: Delivery, cause: str, detail: str, now: float) -> None:
+    """It has arrived, and waits for the other side's word; no failure. Raises LeaseLost.
+
+    Due at the time that :func:`due_again_at` gave, or at once if :func:`store_forward.moves.bring_forward` came since.
+    """
+    _settle(conn, delivery, now, _WAITING, {"cause": cause, "detail": detail})
 
 
 def refused(conn: Connection, delivery: Delivery, cause: str, detail: str, now: float) -> None:

@@ -18,6 +18,7 @@ from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import Verification
 
 from appliance.ingest.receiver import Receiver
+from appliance.ingest.report_door import ReportDoor
 from tests.small_box import SCANNER, SmallBox
 
 DEADLINE_S = 20.0
@@ -76,7 +77,8 @@ def listening_boxes() -> Iterator[Listen]:
     receivers: list[tuple[Receiver, int]] = []
 
     def listen(box: SmallBox) -> Scanner:
-        receiver = Receiver(box.settings.dicom, box.admission, box.incoming)
+        reports = ReportDoor(box.settings.pacs, box.engine)
+        receiver = Receiver(box.settings.dicom, box.admission, box.incoming, reports)
         receivers.append((receiver, receiver.start()))
         return Scanner(receivers[-1][1])
 

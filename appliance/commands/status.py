@@ -30,6 +30,8 @@ def status_text(found: dict[str, Any]) -> str:
     for link in found["destinations"]:
         waiting = link["waiting"] + link["leased"]
         lines.append(f"{link['name']:<12} {link['state']}, {waiting} waiting, {link['parked']} parked")
+        if link["awaited"]:
+            lines.append(f"{'':<12} {link['awaited']} stored there, commitment awaited")
     lines += _agreement_lines(found["agreement"])
     for device in found["devices"]:
         if device["chosen"]:

@@ -1,4 +1,5 @@
-"""The DICOM door: C-ECHO and C-STORE for every storage SOP class and transfer syntax (PS3.4 Annexes A, B)."""
+"""The DICOM door: C-ECHO and C-STORE for every storage SOP class and transfer syntax (PS3.4 Annexes A, B), and reports
+on storage commitment from the PACS that were asked for it (Annex J)."""
 
 from __future__ import annotations
 
@@ -12,13 +13,15 @@ import structlog
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, AllTransferSyntaxes
 from pynetdicom import AE, AllStoragePresentationContexts, _config, dimse_messages, evt
-from pynetdicom.presentation import PresentationContext
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.sop_class import Verification
 from pynetdicom.transport import ThreadedAssociationServer
 
 from appliance.errors import OutOfResources, ReceiveError
 from appliance.ingest.admit import Admission
 from appliance.ingest.received_file import ReceivedFile
+from appliance.ingest.report_door import ReportDoor, calling_ae_title
 from appliance.settings import Dicom
 
 log = structlog.get_logger()
@@ -48,9 +51,12 @@ class _SharedContexts(list[PresentationContext]):
 class Receiver:
     """An application entity that answers each instance only after :class:`Admission` has made it durable."""
 
-    def __init__(self, settings: Dicom, admission: Admission, incoming: Path) -> None:
+    def __init__(
+        self, settings: Dicom, admission: Admission, incoming: Path, reports: ReportDoor | None = None
+    ) -> None:
         self._settings = settings
         self._admission = admission
+        self._reports = reports
         self._touched: dict[int, set[str]] = {}
         self._bare: dict[int, tuple[str, socket.socket]] = {}  # by association, the oldest first
         self._lock = threading.Lock()
@@ -70,6 +76,8 @@ class Receiver:
         ae.maximum_associations = own.max_associations
         ae.require_called_aet = own.require_called_ae_title
         ae.require_calling_aet = list(own.calling_ae_titles)
+        if own.calling_ae_titles and self._reports is not None:
+            ae.require_calling_aet = [*own.calling_ae_titles, *self._reports.ae_titles]  # see _contexts_for
         ae.add_supported_context(Verification)
         for sop_class in storage_sop_classes():
             ae.add_supported_context(sop_class, list(transfer_syntaxes()))
@@ -81,7 +89,7 @@ class Receiver:
         Raises:
             OSError: the address or port is taken.
         """
-        handlers = [
+        handlers: list[evt.EventHandlerType] = [
             (evt.EVT_CONN_OPEN, self._on_connect),
             (evt.EVT_CONN_CLOSE, self._on_close),
             (evt.EVT_REQUESTED, self._on_requested),
@@ -89,6 +97,8 @@ class Receiver:
             (evt.EVT_C_ECHO, lambda _event: _SUCCESS),
             (evt.EVT_C_STORE, self._on_store),
         ]
+        if self._reports is not None:
+            handlers.append((evt.EVT_N_EVENT_REPORT, self._reports.answer))
         address = (self._settings.host, self._settings.port)
         contexts = _SharedContexts(self._ae.supported_contexts)
         server = self._ae.start_server(address, block=False, evt_handlers=handlers, contexts=contexts)
@@ -127,6 +137,16 @@ class Receiver:
 
     def _on_requested(self, event: evt.Event) -> None:
         self._no_longer_bare(event)
+        if self._reports is not None:
+            event.assoc.acceptor.supported_contexts = self._contexts_for(event.assoc, self._reports)
+
+    def _contexts_for(self, association: Association, reports: ReportDoor) -> list[PresentationContext]:
+        """A PACS may report even if it may not send to us."""
+        may_send = self._settings.calling_ae_titles
+        offered = association.acceptor.supported_contexts
+        if may_send and calling_ae_title(association) not in may_send:
+            offered = [build_context(Verification)]
+        return [*offered, reports.context] if reports.is_open_for(association) else offered
 
     def _no_longer_bare(self, event: evt.Event) -> None:
         with self._lock:

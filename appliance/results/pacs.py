@@ -1,19 +1,21 @@
 """C-STORE of a stored Part 10 file to the archive, in the transfer syntax it lies in (PS3.4 B.2, PS3.7
-9.1.1)."""
+9.1.1), and the request that it commit to keep it (PS3.4 J.3.2)."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_file_meta_info
+from pydicom.uid import UID
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
-from pynetdicom.sop_class import Verification
+from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance, Verification
 
+from appliance.results.commitment_service import REQUEST_COMMITMENT, request_of
 from store_forward.errors import DeliveryDeferred, DeliveryRefused
 
 # A file goes out as the bytes it was stored as: pynetdicom reads it in chunks and never decodes it.
@@ -24,6 +26,64 @@ _REJECTED_FOR_NOW = 2
 _STORED_WITH_WARNING = (0xB000, 0xB006, 0xB007)
 #: 0xA7xx out of resources; 0x0213 resource limitation (PS3.7 C.5.15).
 _RESOURCE_LIMITATION = 0x0213
+#: An N-ACTION that failed with one of these may succeed later (PS3.7 C.5); duplicate transaction UID is PS3.3 C.14's.
+_ASK_AGAIN = (0x0110, 0x0131, 0x0210, _RESOURCE_LIMITATION)
+
+AnswerReport = Callable[[evt.Event], tuple[int, None]]
+
+
+class Exchange:
+    """One association with the archive, about one file."""
+
+    def __init__(self, association: Association, path: Path, sop_class_uid: UID, transfer_syntax_uid: UID) -> None:
+        self._association = association
+        self._path = path
+        self._sop_class_uid = sop_class_uid
+        self._transfer_syntax_uid = transfer_syntax_uid
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the association still stands."""
+        return bool(self._association.is_established)
+
+    @property
+    def offers_commitment(self) -> bool:
+        """Whether the archive takes requests for storage commitment from us."""
+        return self._takes(StorageCommitmentPushModel)
+
+    def store(self) -> str:
+        """C-STORE the file; returns the archive's words. Raises as :meth:`PacsLink.deliver` does."""
+        if not self._takes(self._sop_class_uid):
+            raise DeliveryRefused(
+                "pacs_no_presentation_context",
+                f"the archive does not take {self._sop_class_uid.name} in {self._transfer_syntax_uid.name}",
+            )
+        return _receipt(self._association.send_c_store(self._path))
+
+    def ask_commitment(self, transaction_uid: str, sop_instance_uid: str) -> None:
+        """N-ACTION (PS3.4 J.3.2.1): returns when the archive has taken the request.
+
+        Raises DeliveryDeferred when it stops answering or cannot take it now, DeliveryRefused when it will not.
+        """
+        if not self.is_open:
+            raise DeliveryDeferred("pacs_association_lost", "the archive stored the file and then broke off")
+        request = request_of(transaction_uid, self._sop_class_uid, sop_instance_uid)
+        answer, _ = self._association.send_n_action(
+            request, REQUEST_COMMITMENT, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
+        )
+        if "Status" not in answer:
+            raise DeliveryDeferred(
+                "pacs_association_lost", "the archive stored the file and did not say it will commit"
+            )
+        status = int(answer.Status)
+        words = f"the archive stored the file, but answered {status:#06x} to the request for storage commitment"
+        if status in _ASK_AGAIN:
+            raise DeliveryDeferred("pacs_commitment_not_taken", words)
+        if status != 0x0000:
+            raise DeliveryRefused("pacs_commitment_refused", words)
+
+    def _takes(self, sop_class_uid: str) -> bool:
+        return any(one.abstract_syntax == sop_class_uid for one in self._association.accepted_contexts)
 
 
 class PacsLink:
@@ -48,16 +108,20 @@ class PacsLink:
         for the file or refuses it with any other failure status. Raises InvalidDicomError when ``path`` is no
         Part 10 file.
         """
+        with self.exchange(path) as exchange:
+            return exchange.store()
+
+    @contextmanager
+    def exchange(self, path: Path, answer_report: AnswerReport | None = None) -> Iterator[Exchange]:
+        """An association for one Part 10 file; with ``answer_report``, storage commitment is proposed beside it.
+
+        ``answer_report`` answers what the archive reports on this association, in a thread of its own. Raises as
+        :meth:`deliver` does.
+        """
         meta = read_file_meta_info(path)
         sop_class_uid, transfer_syntax_uid = meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID
-        with self._association(sop_class_uid, transfer_syntax_uid) as association:
-            if not association.accepted_contexts:
-                raise DeliveryRefused(
-                    "pacs_no_presentation_context",
-                    f"the archive does not take {sop_class_uid.name} in {transfer_syntax_uid.name}",
-                )
-            answer = association.send_c_store(path)
-        return _receipt(answer)
+        with self._association(sop_class_uid, transfer_syntax_uid, answer_report) as association:
+            yield Exchange(association, path, sop_class_uid, transfer_syntax_uid)
 
     def echo(self) -> None:
         """C-ECHO (PS3.4 A): returns when the archive answers with success.
@@ -74,18 +138,19 @@ class PacsLink:
             raise DeliveryDeferred("pacs_echo_failed", f"the archive answered {answer.Status:#06x} to an echo")
 
     @contextmanager
-    def _association(self, sop_class_uid: str, transfer_syntax_uid: str | None) -> Iterator[Association]:
+    def _association(
+        self, sop_class_uid: str, transfer_syntax_uid: str | None, answer_report: AnswerReport | None = None
+    ) -> Iterator[Association]:
         self._ae.requested_contexts = []
         if transfer_syntax_uid is None:
             self._ae.add_requested_context(sop_class_uid)
         else:
             self._ae.add_requested_context(sop_class_uid, transfer_syntax_uid)
-        association = self._ae.associate(
-            self._host,
-            self._port,
-            ae_title=self._called_ae_title,
-            evt_handlers=[(evt.EVT_CONN_OPEN, _send_at_once)],
-        )
+        handlers: list[evt.EventHandlerType] = [(evt.EVT_CONN_OPEN, _send_at_once)]
+        if answer_report is not None:
+            self._ae.add_requested_context(StorageCommitmentPushModel)
+            handlers.append((evt.EVT_N_EVENT_REPORT, answer_report))
+        association = self._ae.associate(self._host, self._port, ae_title=self._called_ae_title, evt_handlers=handlers)
         try:
             _check_open(association)
             yield association

@@ -9,6 +9,7 @@ from itertools import islice
 
 from sqlalchemy import Connection, select
 
+from appliance.results.commitments import awaited, last_receipt
 from appliance.settings import Settings
 from appliance.triage.deliveries import ESCALATIONS
 from store_forward.outbox import deliveries, depth, destinations
@@ -39,7 +40,10 @@ class DeliveryStanding:
 
 @dataclass(frozen=True)
 class DestinationView:
-    """One destination: the state of the link to it, since when, and what is still to go there."""
+    """One destination: the state of the link to it, since when, and what is still to go there.
+
+    Of a PACS also for how many deliveries its storage commitment is awaited, and what kind of receipt its latest was.
+    """
 
     name: str
     kind: str
@@ -52,6 +56,8 @@ class DestinationView:
     leased: int
     parked: int
     oldest_at: float | None
+    awaited: int = 0
+    last_receipt: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,8 @@ def destination_views(conn: Connection, settings: Settings) -> tuple[Destination
                 leased=counted["leased"][0],
                 parked=counted["parked"][0],
                 oldest_at=min(oldest, default=None),
+                awaited=awaited(conn, name),
+                last_receipt=last_receipt(conn, name) if configured.get(name) == "pacs" else "",
             )
         )
     return tuple(views)

@@ -15,7 +15,10 @@ def delivery_causes() -> set[str]:
     """Every word that a delivery or its history can carry as its cause."""
     sources = _calls(
         _outside_demo,
-        {"DeliveryDeferred": 0, "DeliveryRefused": 0, "_refused": 1, "_released": 1, "park": 2, "_move": 4},
+        {
+            **dict.fromkeys(("DeliveryDeferred", "DeliveryRefused", "DeliveryAwaits"), 0),
+            **{"_refused": 1, "_released": 1, "park": 2, "bring_forward": 2, "_move": 4},
+        },
     )
     return {*sources, *_status_table_causes(), *_noted_causes(), *_causes_of_giving_way()}
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 import pytest
 
 from appliance.errors import ReceiveError
+from appliance.results.commitments import FailureReason
 from appliance.schema import Agreement, StudyState
 from appliance.web.standing import Confirmation
 from models.decision import Decision
@@ -36,6 +37,7 @@ NAMES: dict[tuple[str, str], Callable[[], set[str]]] = {
     (STATES, "confirmations"): _values(Confirmation),
     (STATES, "study-events"): study_event_kinds,
     (ERRORS, "delivery-causes"): delivery_causes,
+    (ERRORS, "failure-reasons"): lambda: {f"0x{reason:04X}" for reason in FailureReason},
     (ERRORS, "deidentification-refusals"): deidentification_refusals,
 }
 

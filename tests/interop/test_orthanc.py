@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,8 +23,9 @@ from pydicom.uid import (
 )
 
 from appliance.demo.stage import free_port, listening
-from appliance.schema import StudyState
-from store_forward.outbox import deliveries
+from appliance.results.pacs import PacsLink
+from appliance.schema import StudyState, processes
+from store_forward.outbox import deliveries, delivery_events
 from tests.dicom_factory import as_bytes, chest_radiograph, compressed
 from tests.interop.peers import Box, program, running, wait
 from tests.tiny_pack import picture, write_tiny_pack
@@ -60,6 +64,20 @@ class Orthanc:
         body = {"AET": ae_title, "Host": "127.0.0.1", "Port": port}
         self._client.put(f"/modalities/{modality}", json=body).raise_for_status()
 
+    def start_sending(self, modality: str, name: str) -> None:
+        """Have it begin to send an instance to a modality."""
+        body = {"Resources": [name], "Synchronous": False}
+        self._client.post(f"/modalities/{modality}/store", json=body).raise_for_status()
+
+    def commitment_jobs(self, state: str) -> int:
+        """How many requests for storage commitment are in this state."""
+        return sum(job["Type"] == "StorageCommitmentScp" and job["State"] == state for job in self.get("/jobs?expand"))
+
+    def delete_study(self, study_instance_uid: str) -> None:
+        """Lose a study."""
+        (name,) = self._client.post("/tools/lookup", content=study_instance_uid).raise_for_status().json()
+        self._client.delete(name["Path"]).raise_for_status()
+
     def studies(self) -> dict[str, dict[str, str]]:
         """StudyInstanceUID → (SOPInstanceUID → SOPClassUID) of everything it holds."""
         held: dict[str, dict[str, str]] = {}
@@ -85,6 +103,7 @@ def orthanc(folder: Path) -> Iterator[Orthanc]:
         "AuthenticationEnabled": False,
         "DicomAlwaysAllowStore": True,
         "ConcurrentJobs": 1,
+        "DicomScuTimeout": 300,
     }
     folder.mkdir()
     (folder / "orthanc.json").write_text(json.dumps(settings), encoding="utf-8")
@@ -125,29 +144,73 @@ def test_orthanc_sends_to_the_box(pacs: Orthanc, tmp_path: Path) -> None:
             assert box.instance(sent.SOPInstanceUID).source == "ORTHANC"
 
 
+def _configuration(pacs: Orthanc, folder: Path, more: str = "") -> str:
+    return (
+        f'[triage]\npacks = "{folder / "packs"}"\n'
+        f'[[pacs]]\nname = "orthanc"\nhost = "127.0.0.1"\nport = {pacs.dicom_port}\nae_title = "ORTHANC"\n{more}'
+    )
+
+
 @pytest.mark.timeout(240)
 def test_both_results_return_into_the_original_study(pacs: Orthanc, tmp_path: Path) -> None:
     """The whole way round: Orthanc → box → pack → report and picture → the same study in Orthanc, and only there."""
     image = _hand("round trip")
     scope = {"modalities": ["DX"], "body_parts": ["HAND"]}
     write_tiny_pack(tmp_path / "packs" / "tiny", scope=scope)
-    more = (
-        f'[triage]\npacks = "{tmp_path / "packs"}"\n'
-        f'[[pacs]]\nname = "orthanc"\nhost = "127.0.0.1"\nport = {pacs.dicom_port}\nae_title = "ORTHANC"\n'
-    )
+    more = _configuration(pacs, tmp_path)
     before = pacs.studies()
     with Box(tmp_path, more).serving("serve") as box:
         pacs.allow("scanside", "SCANSIDE", box.port)
         assert pacs.send("scanside", pacs.add(image))["FailedInstancesCount"] == 0
         wait(lambda: box.study(image.StudyInstanceUID).state == StudyState.SETTLED, 120.0, f"the study; see {box.log}")
         assert box.study(image.StudyInstanceUID).decision == "urgent"
-        assert {row.kind: row.state for row in box.rows(deliveries)} == {"report": "delivered", "picture": "delivered"}
+        sent = box.rows(deliveries)
+        assert {row.kind: row.state for row in sent} == {"report": "delivered", "picture": "delivered"}
+        assert [row.receipt.partition(";")[0] for row in sent] == ["committed", "committed"]
     after = pacs.studies()
     assert sorted(after.pop(image.StudyInstanceUID).values()) == sorted(
         [DigitalXRayImageStorageForPresentation, ComprehensiveSRStorage, SecondaryCaptureImageStorage]
     )
     assert after == before
     _check_patient(pacs, image)
+
+
+@contextmanager
+def no_job_ends(pacs: Orthanc) -> Iterator[None]:
+    """Keep Orthanc's only job thread busy: it sends something to a peer that takes the call and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        pacs.allow("silent", "SILENT", silent.getsockname()[1])
+        pacs.start_sending("silent", pacs.add(_hand("to nobody")))
+        held, _ = silent.accept()
+        with held:
+            yield
+
+
+@pytest.mark.timeout(240)
+def test_what_orthanc_lost_is_stored_again(pacs: Orthanc, tmp_path: Path) -> None:
+    """Both results are deleted before Orthanc looks for them: it does not commit, so they are stored once more.
+
+    Meanwhile the uplink is killed, with the requests out: what Orthanc then reports is not lost with it.
+    """
+    image = _hand("lost there")
+    write_tiny_pack(tmp_path / "packs" / "tiny", scope={"modalities": ["DX"], "body_parts": ["HAND"]})
+    path = tmp_path / "image.dcm"
+    path.write_bytes(as_bytes(image))
+    with Box(tmp_path, _configuration(pacs, tmp_path, "commitment_hold_s = 0\n")).serving("serve") as box:
+        pacs.allow("scanside", "SCANSIDE", box.port)
+        with no_job_ends(pacs):
+            PacsLink("127.0.0.1", box.port, "SCANSIDE", "SCANNER", 20.0).deliver(path)
+            wait(lambda: pacs.commitment_jobs("Pending") == 2, 120.0, f"two requests for commitment; see {box.log}")
+            os.kill({row.name: row.pid for row in box.rows(processes)}["uplink"], signal.SIGKILL)
+            pacs.delete_study(image.StudyInstanceUID)
+        wait(lambda: box.study(image.StudyInstanceUID).state == StudyState.SETTLED, 120.0, f"the study; see {box.log}")
+        sent, history = box.rows(deliveries), box.rows(delivery_events)
+    assert [row.receipt.partition(";")[0] for row in sent] == ["committed", "committed"]
+    failed = [row for row in history if row.cause == "pacs_commitment_failed"]
+    assert failed  # what the killed uplink held may have been asked about anew before the report came
+    assert all("no such object instance (0x0112)" in row.detail for row in failed)
+    held = pacs.studies()[image.StudyInstanceUID]
+    assert sorted(held.values()) == sorted([ComprehensiveSRStorage, SecondaryCaptureImageStorage])
 
 
 def _check_patient(pacs: Orthanc, image: Dataset) -> None:

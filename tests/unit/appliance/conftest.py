@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.listening_box import Listen, listening_boxes
 from tests.small_box import MakeBox, SmallBox, boxes
 from tests.tiny_pack import write_tiny_pack
 
@@ -30,3 +31,10 @@ def make_box(tmp_path: Path) -> Iterator[MakeBox]:
 def box(make_box: MakeBox) -> SmallBox:
     """A box with the defaults and no floor under its free disk."""
     return make_box()
+
+
+@pytest.fixture
+def listen() -> Iterator[Listen]:
+    """Starts receivers, each on a loopback port of its own."""
+    with listening_boxes() as listen:
+        yield listen

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from appliance.results.commitments import Report, begin, take_report
 from appliance.web.deliveries import (
     DestinationView,
     destination_views,
@@ -14,7 +15,7 @@ from appliance.web.deliveries import (
     standing_of,
 )
 from store_forward.database import reading, writing
-from store_forward.outbox import record_contact
+from store_forward.outbox import awaiting, delivered, lease, record_contact
 from tests.unit.appliance.web.rows import NOW, Rows
 
 
@@ -97,3 +98,28 @@ def test_a_study_shows_the_deliveries_of_its_present_revision(rows: Rows) -> Non
     ]
     assert escalation_state(sent) == "waiting"
     assert escalation_state(sent[1:]) is None
+
+
+def test_a_commitment_that_is_awaited_and_then_given(rows: Rows) -> None:
+    """Page and panel say what the PACS has done so far, and afterwards what kind of receipt it gave."""
+    rows.study("1.2", "routine")
+    number = rows.delivery("1.2", "report", "pacs-main")
+    with writing(rows.engine) as conn:
+        held = lease(conn, "pacs-main", "worker", NOW, 60)
+        assert held is not None
+        begin(conn, held, "1.2.3", "1.2.4", "status 0x0000", NOW, 3600.0)
+        awaiting(conn, held, "commitment_awaited", "stored with status 0x0000", NOW)
+    view = views(rows)["pacs-main"]
+    assert (view.waiting, view.awaited, view.last_receipt) == (1, 1, "")
+    assert "1 stored there, commitment awaited." in rows.client().get("/").text
+    assert "stored, commitment awaited\n" in rows.client().get("/studies/1.2").text
+    with writing(rows.engine) as conn:
+        assert take_report(conn, {"pacs-main"}, Report("1.2.3", frozenset({"1.2.4"}), {}), NOW)
+        held = lease(conn, "pacs-main", "worker", NOW, 60)
+        assert held is not None
+        assert held.id == number
+        delivered(conn, held, "committed; transaction 1.2.3, stored with status 0x0000", NOW + 1)
+    view = views(rows)["pacs-main"]
+    assert (view.waiting, view.awaited, view.last_receipt) == (0, 0, "committed")
+    assert "Latest receipt: committed." in rows.client().get("/").text
+    assert "committed; transaction 1.2.3" in rows.client().get("/studies/1.2").text
