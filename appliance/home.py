@@ -11,6 +11,7 @@ from appliance import schema as schema  # its tables must be known before the da
 from appliance.disk import tables as tables  # likewise
 from appliance.disk.database_file import DATABASE
 from appliance.settings import Settings
+from appliance.standby import state as state  # likewise
 from store_forward import outbox as outbox  # likewise
 from store_forward.database import create_schema, open_database
 from store_forward.spool import Spool

@@ -7,7 +7,8 @@ import resource
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import structlog
@@ -28,6 +29,7 @@ from appliance.ingest.watched_folder import WatchedFolder
 from appliance.lane import Lane
 from appliance.schema import processes
 from appliance.settings import Settings
+from appliance.standby.keeper import keeper_of
 from appliance.triage.worker import TriageWorker
 from appliance.uplink import build_lanes
 from appliance.web.app import build_app
@@ -109,7 +111,9 @@ def _triage(settings: Settings, home: Home, stop: threading.Event) -> None:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     limit = settings.limits.worker_memory_bytes
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    worker = TriageWorker(settings, home)
+    worker = TriageWorker(settings, home, opening=_ends_at_once)
+    if stop.is_set():
+        return
     worker.start(time.time())
     retention = Retention(home.engine, home.spool, settings.retention.keep_days)
     tidied = time.monotonic()
@@ -122,11 +126,28 @@ def _triage(settings: Settings, home: Home, stop: threading.Event) -> None:
             stop.wait(0.1)
 
 
+@contextmanager
+def _ends_at_once() -> Iterator[None]:
+    """While packs are opened and measured: native code that no Python handler interrupts, and nothing to settle."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _uplink(settings: Settings, home: Home, stop: threading.Event) -> None:
     token = secret(settings.cloud.token_file, settings.cloud.token_variable)
     lanes = build_lanes(settings.cloud, token, settings.pacs, settings.dicom.ae_title, home.engine, home.spool)
+    keeper = keeper_of(settings, home.engine)
+    runs = [lane.run for lane in lanes]
+    if keeper is not None:
+        for lane in lanes:
+            if isinstance(lane, Lane):
+                lane.gate = keeper.gate
+        runs.append(keeper.run)
     failed = threading.Event()
-    threads = [threading.Thread(target=_run_lane, args=(lane.run, stop, failed), daemon=True) for lane in lanes]
+    threads = [threading.Thread(target=_run_lane, args=(run, stop, failed), daemon=True) for run in runs]
     for thread in threads:
         thread.start()
     stop.wait()

@@ -7,6 +7,7 @@ from typing import Any
 
 from appliance.home import open_home
 from appliance.settings import Settings
+from appliance.standby.view import StandbyView, standby_line
 from appliance.web.views import status, status_dict
 from appliance.web.wording import ROOM_WORDS, alone_words, filling_words
 from store_forward.database import reading
@@ -30,6 +31,8 @@ def status_text(found: dict[str, Any]) -> str:
     for link in found["destinations"]:
         waiting = link["waiting"] + link["leased"]
         lines.append(f"{link['name']:<12} {link['state']}, {waiting} waiting, {link['parked']} parked")
+    if found["standby"] is not None:
+        lines.append(f"two boxes    {standby_line(StandbyView(**found['standby']))}")
     lines += _agreement_lines(found["agreement"])
     for device in found["devices"]:
         if device["chosen"]:

@@ -30,7 +30,7 @@ SERIES_NUMBER = 9701
 def report_uid(outcome: StudyOutcome) -> str:
     """SOP Instance UID of the report on this outcome: the same for every repetition of it."""
     kind = "amended report" if outcome.answer else "report"
-    return derived_uid(outcome.study_instance_uid, outcome.revision, kind)
+    return derived_uid(outcome.study_instance_uid, outcome.edition, kind)
 
 
 def build_report(sources: Sequence[Dataset], outcome: StudyOutcome) -> bytes:
@@ -95,7 +95,7 @@ def _predecessors(outcome: StudyOutcome) -> list[Dataset] | None:
         return None
     first = Dataset()
     first.SOPClassUID = ComprehensiveSRStorage
-    first.SOPInstanceUID = derived_uid(outcome.study_instance_uid, outcome.revision, "report")
+    first.SOPInstanceUID = derived_uid(outcome.study_instance_uid, outcome.edition, "report")
     first.StudyInstanceUID = outcome.study_instance_uid
     first.SeriesInstanceUID = derived_uid(outcome.study_instance_uid, "report series")
     return [first]

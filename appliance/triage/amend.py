@@ -11,6 +11,7 @@ from appliance.disk.days import count_made
 from appliance.history import record_event
 from appliance.results.outcome import AmendedAnswer, ImageFinding, StudyOutcome
 from appliance.schema import Agreement, answers, findings, instances, studies
+from appliance.standby.marks import about, apply_marks
 from appliance.triage.payloads import PayloadMaker
 from appliance.triage.queue import settle_if_done
 from models.decision import Decision, PackIdentity
@@ -92,6 +93,7 @@ def _amended_outcome(connection: Connection, study: Row[Any], answer: Answer) ->
         abnormality=study.abnormality,
         pack=PackIdentity(study.pack, study.pack_version, study.pack_digest) if study.pack else None,
         device=study.device,
+        images_digest=study.images_digest,
         answer=AmendedAnswer(
             decision=decision,
             reason=reason,
@@ -158,5 +160,6 @@ def _amend(connection: Connection, outcome: StudyOutcome, requests: list[Deliver
     record_event(connection, outcome.study_instance_uid, now, "answered", words)
     count_made(connection, now, requests)
     for request in requests:
-        enqueue(connection, request, now)
+        enqueue(connection, about(outcome.images_digest, request), now)
+    apply_marks(connection, outcome.study_instance_uid, now)
     settle_if_done(connection, outcome.study_instance_uid, now)
