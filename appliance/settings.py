@@ -231,7 +231,7 @@ class CloudEndpoint(Section):
 class Standby(Section):
     """Two boxes that take the same studies: one answers, the other stands by."""
 
-    of: str | None = Field(default=None, description="this box is the standby of the one whose page is here, http://…")
+    of: str | None = Field(default=None, description="address of the first box's page; this box is then its standby")
     token_file: Path | None = Field(default=None, description="file with the secret both boxes share; none: alone")
     token_variable: str = Field(default="SCANSIDE_STANDBY_TOKEN", description="or this environment variable")
     silent_after_s: float = Field(

@@ -28,7 +28,7 @@ from store_forward.database import reading, writing
 log = structlog.get_logger()
 #: Pause between two exchanges, s: less when ``silent_after_s`` is short.
 LONGEST_PAUSE_S: Final = 2.0
-_QUICK_S: Final = 0.05
+_QUICK_S: Final = 0.2
 #: How long a first that can be reached may take to stop sending before the standby begins, s.
 _COMES_TO_REST_S: Final = 10.0
 
@@ -100,7 +100,8 @@ class StandbyTurn:
         self._is_heard(word)
         untold = self._session != pulse.session
         self._session = pulse.session
-        return pulse.more or page.more or untold or self._announced_at is not None
+        under_way = bool(pulse.settled) or self._announced_at is not None
+        return pulse.more or page.more or untold or under_way
 
     def _may_say_all_is_told(self, steps_back: bool, page: Page) -> bool:
         rests = self._announced_at is None or steps_back
@@ -108,7 +109,7 @@ class StandbyTurn:
 
     def _take(self, pulse: Pulse, told: Page, known_log: str) -> None:
         """Keep what the first has settled, and how far both histories have been read, in one transaction."""
-        same_history = pulse.log == known_log
+        same_history = pulse.log == known_log  # another one has been told nothing yet
         with writing(self._engine) as connection:
             keep_marks(connection, pulse.settled, time.time())
             found = differences(sameness_of(connection, self._settings), pulse.same)
@@ -120,8 +121,6 @@ class StandbyTurn:
                 told_deliveries=told.read_to if same_history else 0,
                 differences="\n".join(found),
             )
-        if not same_history:
-            self._session = ""  # its history is another one: what was told before is told again first
 
     def _is_heard(self, word: Word) -> None:
         self._sound, self._heard_at = True, self._monotonic()

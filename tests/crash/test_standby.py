@@ -37,8 +37,8 @@ def test_a_first_that_is_killed_while_it_delivers_and_comes_back(tmp_path: Path)
         wait_until(lambda: pair.stands(Turn.STANDING_IN), 60.0, "the standby to stand in")
         pair.settle(pair.standby, 10)
         pair.expect_each_result_once(10, escalated=5)
-        under_way = [uid for uid, times in pair.archive.came.items() if times > 1]
-        assert len(under_way) <= 1  # the one the first was killed over, before it could write down that it had arrived
+        again = [uid for uid, times in pair.archive.came.items() if times > 1]
+        assert len(again) < 5  # what arrived between the first's last pulse and its end comes once more, as the same
         came, attempts = dict(pair.archive.came), len(pair.first.attempts())
 
         pair.first.start()
