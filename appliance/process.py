@@ -7,8 +7,7 @@ import resource
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -30,6 +29,7 @@ from appliance.lane import Lane
 from appliance.schema import processes
 from appliance.settings import Settings
 from appliance.standby.keeper import keeper_of
+from appliance.supervisor import ends_at_once
 from appliance.triage.worker import TriageWorker
 from appliance.uplink import build_lanes
 from appliance.web.app import build_app
@@ -111,7 +111,7 @@ def _triage(settings: Settings, home: Home, stop: threading.Event) -> None:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     limit = settings.limits.worker_memory_bytes
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    worker = TriageWorker(settings, home, opening=_ends_at_once)
+    worker = TriageWorker(settings, home, opening=ends_at_once)
     if stop.is_set():
         return
     worker.start(time.time())
@@ -124,16 +124,6 @@ def _triage(settings: Settings, home: Home, stop: threading.Event) -> None:
             tidied = time.monotonic()
         if not busy:
             stop.wait(0.1)
-
-
-@contextmanager
-def _ends_at_once() -> Iterator[None]:
-    """While packs are opened and measured: native code that no Python handler interrupts, and nothing to settle."""
-    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _uplink(settings: Settings, home: Home, stop: threading.Event) -> None:

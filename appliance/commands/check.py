@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from sqlalchemy import select
 
 from appliance.commands.check_disk import CheckResult, database_result, spool_results
+from appliance.commands.check_pair import pair_results
 from appliance.commands.packs import selftest
 from appliance.configuration import secret
 from appliance.errors import ConfigurationInvalid
@@ -15,11 +16,7 @@ from appliance.privacy.errors import SiteKeyUnusable
 from appliance.privacy.package import site_key
 from appliance.schema import set_aside
 from appliance.settings import Settings
-from appliance.standby.keeper import standby_token
-from appliance.standby.link import NoPulse, look
-from appliance.standby.sameness import differences, sameness_of
-from appliance.standby.state import ensure_standing
-from store_forward.database import reading, writing
+from store_forward.database import reading
 from store_forward.errors import DatabaseUnusable, SpoolFull
 
 
@@ -34,7 +31,7 @@ def examine(settings: Settings, *, rehash: bool, repair: bool = False) -> list[C
     except (DatabaseUnusable, OSError) as error:
         return [*results[:-1], CheckResult("database", False, str(error))]
     results += [
-        *_other_box(home, settings),
+        *pair_results(home, settings),
         _disk(home),
         _site_key(home),
         *spool_results(home, settings, rehash=rehash, repair=repair),
@@ -55,31 +52,6 @@ def _secret(settings: Settings) -> CheckResult:
         repair = f"set {settings.cloud.token_variable} or cloud.token_file"
         return CheckResult("cloud", False, f"no token for {settings.cloud.url}: {repair}")
     return CheckResult("cloud", True, settings.cloud.url)
-
-
-def _other_box(home: Home, settings: Settings) -> Iterator[CheckResult]:
-    """Of two boxes: whether the token is there, and on the standby whether the first is heard and is like this one."""
-    try:
-        token = standby_token(settings)
-    except ConfigurationInvalid as invalid:
-        yield CheckResult("standby", False, "; ".join(invalid.problems))
-        return
-    of = settings.standby.of
-    if token is None:
-        return
-    if of is None:
-        yield CheckResult("standby", True, "this box is the first of two")
-        return
-    with writing(home.engine) as connection:
-        log = ensure_standing(connection).log
-        own = sameness_of(connection, settings)
-    try:
-        pulse = look(of, token, log, 5.0)
-    except NoPulse as none:
-        yield CheckResult("standby", False, str(none))
-        return
-    found = [*differences(own, pulse.same), *(f"its {name} process does not report" for name in pulse.silent)]
-    yield CheckResult("standby", not found, " ".join(found) or f"{of} is heard and is like this box")
 
 
 def _disk(home: Home) -> CheckResult:

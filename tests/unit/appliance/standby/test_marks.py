@@ -119,4 +119,4 @@ def test_marks_that_come_before_the_decision_hold_for_it(box: SmallBox) -> None:
     ask(box, "report")
     with writing(box.engine) as connection:
         assert marks.apply_marks(connection, STUDY, NOW) == 1
-    assert IMAGES == box.rows(deliveries)[0].attributes["images"]
+    assert box.rows(deliveries)[0].attributes["images"] == IMAGES

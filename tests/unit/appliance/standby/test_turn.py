@@ -1,4 +1,4 @@
-"""Whose turn it is: a standby and a first over the real endpoint and two real databases; only the clock is the test's."""
+"""Whose turn it is: a standby and a first, the real endpoint, two real databases; only the clock is the test's."""
 
 from __future__ import annotations
 
