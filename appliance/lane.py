@@ -189,7 +189,7 @@ class _Hold:
             self.cause = "gave_way"
         elif not self._line.window_open_for(self._delivery.priority, time.time()):
             self.cause = "bulk_window_closed"
-        elif not self._gate.is_open:
+        elif not self._gate.is_open():
             self.cause = "held_for_other_box"
         return self.cause is not None or self._lost()
 

@@ -15,12 +15,10 @@ class Gate:
         self._open = True
         self._within = 0
 
-    @property
     def is_open(self) -> bool:
         """Whether a delivery may be taken up, or carried on with."""
         return self._open
 
-    @property
     def is_still(self) -> bool:
         """Shut, and nobody is within any more: from here on nothing is sent until it opens."""
         with self._lock:
@@ -32,7 +30,7 @@ class Gate:
             self._open = True
 
     def shut(self) -> None:
-        """Let no lane begin; those within are to end by themselves, see :attr:`is_still`."""
+        """Let no lane begin; those within are to end by themselves, see :meth:`is_still`."""
         with self._lock:
             self._open = False
 

@@ -60,6 +60,6 @@ class HandOver:
             self.gate.shut()
         else:
             self.gate.open()
-        if row.still != self.gate.is_still:
+        if row.still != self.gate.is_still():
             with writing(self._engine) as connection:
-                remember(connection, still=self.gate.is_still)
+                remember(connection, still=self.gate.is_still())

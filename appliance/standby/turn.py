@@ -63,7 +63,6 @@ class StandbyTurn:
             self._log = ensure_standing(connection).log
             remember(connection, turn=self._turn.value, since=time.time(), trouble="", differences="")
 
-    @property
     def turn(self) -> Turn:
         """Whether it stands by or stands in."""
         return self._turn
@@ -79,7 +78,7 @@ class StandbyTurn:
         with reading(self._engine) as connection:
             row = ensure_standing(connection)
             page = delivered_since(connection, row.told_deliveries, "the standby")
-        steps_back = self._sound and self.gate.is_still
+        steps_back = self._sound and self.gate.is_still()
         word = Word(
             stands_in=self._announced_at is not None and not steps_back,
             delivered=page.marks,
@@ -105,7 +104,7 @@ class StandbyTurn:
 
     def _may_say_all_is_told(self, steps_back: bool, page: Page) -> bool:
         rests = self._announced_at is None or steps_back
-        return rests and self.gate.is_still and not page.more
+        return rests and self.gate.is_still() and not page.more
 
     def _take(self, pulse: Pulse, told: Page, known_log: str) -> None:
         """Keep what the first has settled, and how far both histories have been read, in one transaction."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -63,5 +65,5 @@ def _mark(key: Key) -> Mark:
     return Mark(study_instance_uid=study, images_digest=images, kind=kind, destination=place, receipt="by the other")
 
 
-def _states(rows: list[object]) -> dict[Key, str]:
-    return {tuple(row.key.split(":")): row.state for row in rows}  # type: ignore[attr-defined, misc]
+def _states(rows: Iterable[Any]) -> dict[Key, str]:
+    return {tuple(row.key.split(":")): row.state for row in rows}

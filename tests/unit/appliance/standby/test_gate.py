@@ -10,7 +10,7 @@ def test_a_gate_is_open_unless_somebody_shuts_it() -> None:
     gate = Gate()
     with gate.passing() as passes:
         assert passes
-        assert gate.is_open
+        assert gate.is_open()
 
 
 def test_a_gate_that_is_shut_is_still_once_the_last_has_left() -> None:
@@ -19,9 +19,9 @@ def test_a_gate_that_is_shut_is_still_once_the_last_has_left() -> None:
     with gate.passing() as passes:
         assert passes
         gate.shut()
-        assert not gate.is_still
+        assert not gate.is_still()
         with gate.passing() as another:
             assert not another
-    assert gate.is_still
+    assert gate.is_still()
     gate.open()
-    assert not gate.is_still
+    assert not gate.is_still()

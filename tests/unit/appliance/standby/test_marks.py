@@ -35,7 +35,8 @@ def test_a_long_history_is_told_page_by_page(box: SmallBox) -> None:
     for place in range(number):
         ask(box, f"kind {place}")
         deliver(box)
-    told, after, more = [], 0, True
+    told: list[marks.Mark] = []
+    after, more = 0, True
     with reading(box.engine) as connection:
         while more:
             page = delivered_since(connection, after, "the first box")

@@ -94,22 +94,22 @@ def _state(box: SmallBox) -> list[str]:
 
 def test_both_begin_with_their_gates_shut_and_the_first_opens_once_it_is_told(pair: Pair) -> None:
     """Nothing is sent from either before the two have spoken; then from the first alone."""
-    assert pair.hand_over.gate.is_still
-    assert pair.turn.gate.is_still
+    assert pair.hand_over.gate.is_still()
+    assert pair.turn.gate.is_still()
     pair.steps()
-    assert pair.hand_over.gate.is_open
-    assert not pair.turn.gate.is_open
-    assert pair.turn.turn is Turn.STANDING_BY
+    assert pair.hand_over.gate.is_open()
+    assert not pair.turn.gate.is_open()
+    assert pair.turn.turn() is Turn.STANDING_BY
 
 
 def test_a_first_whose_standby_is_not_there_waits_no_longer_than_it_is_told(pair: Pair) -> None:
     """Half a pair is a box like any other."""
     pair.now += 14.0
     pair.hand_over.step()
-    assert not pair.hand_over.gate.is_open
+    assert not pair.hand_over.gate.is_open()
     pair.now += 1.0
     pair.hand_over.step()
-    assert pair.hand_over.gate.is_open
+    assert pair.hand_over.gate.is_open()
 
 
 def test_what_the_first_settles_is_settled_on_the_standby(pair: Pair) -> None:
@@ -128,16 +128,16 @@ def test_a_standby_stands_in_only_after_the_whole_silence(pair: Pair) -> None:
     pair.reachable = False
     pair.now += SILENT_AFTER_S - 1
     pair.turn.step()
-    assert not pair.turn.gate.is_open
+    assert not pair.turn.gate.is_open()
     pair.reachable = True
     pair.turn.step()
     pair.reachable = False
     pair.now += SILENT_AFTER_S - 1
     pair.turn.step()
-    assert not pair.turn.gate.is_open
+    assert not pair.turn.gate.is_open()
     pair.now += 1.0
     pair.turn.step()
-    assert pair.turn.gate.is_open
+    assert pair.turn.gate.is_open()
     row = pair.standby.rows(standing)[0]
     assert (row.turn, row.trouble) == ("standing_in", "http://first cannot be reached (ConnectError)")
 
@@ -146,13 +146,13 @@ def test_a_standby_that_starts_while_the_first_is_dead_waits_as_long(pair: Pair)
     """Its own start is where the silence begins, whatever it did before."""
     pair.reachable = False
     pair.fall_silent()
-    assert pair.turn.gate.is_open
+    assert pair.turn.gate.is_open()
     again = pair.start_standby()
     again.step()
-    assert not again.gate.is_open
+    assert not again.gate.is_open()
     pair.now += SILENT_AFTER_S
     again.step()
-    assert again.gate.is_open
+    assert again.gate.is_open()
 
 
 def test_a_first_that_is_back_sends_only_after_it_is_told(pair: Pair) -> None:
@@ -165,12 +165,12 @@ def test_a_first_that_is_back_sends_only_after_it_is_told(pair: Pair) -> None:
     deliver(pair.standby)
     pair.start_first()
     pair.reachable = True
-    while not pair.hand_over.gate.is_open:
-        assert _state(pair.first) == ["waiting", "waiting"] or not pair.turn.gate.is_open
+    while not pair.hand_over.gate.is_open():
+        assert _state(pair.first) == ["waiting", "waiting"] or not pair.turn.gate.is_open()
         pair.steps(1)
     assert _state(pair.first) == ["delivered", "waiting"]
-    assert pair.turn.gate.is_still
-    assert pair.turn.turn is Turn.STANDING_BY
+    assert pair.turn.gate.is_still()
+    assert pair.turn.turn() is Turn.STANDING_BY
 
 
 def test_the_standby_does_not_step_back_in_the_middle_of_sending(pair: Pair) -> None:
@@ -182,11 +182,11 @@ def test_the_standby_does_not_step_back_in_the_middle_of_sending(pair: Pair) -> 
         pair.start_first()
         pair.reachable = True
         pair.steps()
-        assert pair.turn.turn is Turn.STANDING_IN
-        assert not pair.hand_over.gate.is_open
+        assert pair.turn.turn() is Turn.STANDING_IN
+        assert not pair.hand_over.gate.is_open()
     pair.steps()
-    assert pair.turn.turn is Turn.STANDING_BY
-    assert pair.hand_over.gate.is_open
+    assert pair.turn.turn() is Turn.STANDING_BY
+    assert pair.hand_over.gate.is_open()
 
 
 def test_a_first_that_can_be_reached_stops_before_the_standby_begins(pair: Pair) -> None:
@@ -195,19 +195,19 @@ def test_a_first_that_can_be_reached_stops_before_the_standby_begins(pair: Pair)
     pair.beat("triage")
     pair.now += SILENT_AFTER_S
     pair.turn.step()
-    assert not pair.turn.gate.is_open
+    assert not pair.turn.gate.is_open()
     with pair.hand_over.gate.passing() as passes:
         assert passes
         pair.steps()
-        assert not pair.turn.gate.is_open
+        assert not pair.turn.gate.is_open()
     pair.steps()
-    assert pair.turn.gate.is_open
-    assert pair.hand_over.gate.is_still
+    assert pair.turn.gate.is_open()
+    assert pair.hand_over.gate.is_still()
     assert "triage" in pair.standby.rows(standing)[0].trouble
     pair.beat()
     pair.steps(6)
-    assert pair.hand_over.gate.is_open
-    assert pair.turn.gate.is_still
+    assert pair.hand_over.gate.is_open()
+    assert pair.turn.gate.is_still()
 
 
 def test_a_first_that_never_comes_to_rest_is_not_waited_for(pair: Pair) -> None:
@@ -216,10 +216,10 @@ def test_a_first_that_never_comes_to_rest_is_not_waited_for(pair: Pair) -> None:
     pair.beat("uplink")
     pair.now += SILENT_AFTER_S
     pair.turn.step()
-    assert not pair.turn.gate.is_open
+    assert not pair.turn.gate.is_open()
     pair.now += 11.0
     pair.turn.step()
-    assert pair.turn.gate.is_open
+    assert pair.turn.gate.is_open()
 
 
 def test_a_beat_ahead_of_the_clock_counts_as_none(pair: Pair) -> None:
