@@ -11,7 +11,7 @@ from appliance.standby.hand_over import HandOver
 from appliance.standby.link import FirstBox
 from appliance.standby.state import remember, standing_row
 from appliance.standby.turn import StandbyTurn
-from store_forward.database import writing
+from store_forward.database import reading, writing
 
 SHORTEST_TOKEN = 16
 
@@ -36,11 +36,17 @@ def keeper_of(settings: Settings, engine: Engine) -> StandbyTurn | HandOver | No
     """Who keeps the gate of this box's lanes; None for a box that is alone. Raises ConfigurationInvalid."""
     token, own = standby_token(settings), settings.standby
     if token is None:
-        with writing(engine) as connection:
-            if standing_row(connection) is not None:
-                remember(connection, turn=None, other_stands_in=False)
+        _forget_the_other(engine)
         return None
     if own.of is None:
         return HandOver(engine, own.wait_s, own.silent_after_s)
     timeout_s = min(5.0, max(1.0, own.silent_after_s / 4))
     return StandbyTurn(settings, engine, FirstBox(own.of, token, timeout_s))
+
+
+def _forget_the_other(engine: Engine) -> None:
+    with reading(engine) as connection:
+        was_of_two = standing_row(connection) is not None
+    if was_of_two:
+        with writing(engine) as connection:
+            remember(connection, turn=None, other_stands_in=False)
