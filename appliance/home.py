@@ -12,6 +12,7 @@ from appliance.disk import tables as tables  # likewise
 from appliance.disk.database_file import DATABASE
 from appliance.results import commitments as commitments  # likewise
 from appliance.settings import Settings
+from appliance.standby import state as state  # likewise
 from store_forward import outbox as outbox  # likewise
 from store_forward.database import create_schema, open_database
 from store_forward.spool import Spool

@@ -17,6 +17,7 @@ import structlog
 from sqlalchemy import Connection, Engine
 
 from appliance.line import Line
+from appliance.standby.gate import Gate
 from appliance.triage.queue import settle_if_done
 from store_forward import outbox
 from store_forward.database import reading, writing
@@ -62,9 +63,14 @@ class Lane:
         self._rng = random.Random()
         self._line = line or Line()
         self._held: Delivery | None = None
+        self.gate = Gate()
 
     def step(self, stop: Callable[[], bool]) -> bool:
-        """Attempt the next delivery that is due; False when there is none."""
+        """Attempt the next delivery that is due; False when there is none, or none may go now."""
+        with self.gate.passing() as may_pass:
+            return may_pass and self._step(stop)
+
+    def _step(self, stop: Callable[[], bool]) -> bool:
         limit = self._line.least_urgent(time.time())
         with reading(self._engine) as connection:
             if not outbox.any_due(connection, self.name, time.time(), least_urgent=limit):
@@ -107,7 +113,7 @@ class Lane:
         path = self._spool.path(delivery.payload)
         if not self._spool.verify(delivery.payload):
             return self._refused(delivery, "spool_object_damaged", "run scanside check; the study can be read again")
-        hold = _Hold(self._engine, delivery, self._line)
+        hold = _Hold(self._engine, delivery, self._line, self.gate)
         try:
             receipt = self._carrier.carry(path, delivery, lambda: stop() or hold.ends())
         except DeliveryDeferred as deferred:
@@ -179,11 +185,12 @@ class Lane:
 class _Hold:
     """The lease of one attempt, and whether it should go on; asked between two chunks."""
 
-    def __init__(self, engine: Engine, delivery: Delivery, line: Line) -> None:
-        self.cause: Literal["gave_way", "bulk_window_closed"] | None = None
+    def __init__(self, engine: Engine, delivery: Delivery, line: Line, gate: Gate) -> None:
+        self.cause: Literal["gave_way", "bulk_window_closed", "held_for_other_box"] | None = None
         self._engine = engine
         self._delivery = delivery
         self._line = line
+        self._gate = gate
         self._extend_at = time.monotonic() + _LEASE_S / 4
 
     def ends(self) -> bool:
@@ -192,6 +199,8 @@ class _Hold:
             self.cause = "gave_way"
         elif not self._line.window_open_for(self._delivery.priority, time.time()):
             self.cause = "bulk_window_closed"
+        elif not self._gate.is_open():
+            self.cause = "held_for_other_box"
         return self.cause is not None or self._lost()
 
     def _more_urgent_about(self) -> bool:

@@ -29,6 +29,8 @@ from appliance.ingest.watched_folder import WatchedFolder
 from appliance.lane import Lane
 from appliance.schema import processes
 from appliance.settings import Settings
+from appliance.standby.keeper import keeper_of
+from appliance.supervisor import ends_at_once
 from appliance.triage.worker import TriageWorker
 from appliance.uplink import build_lanes
 from appliance.web.app import build_app
@@ -111,7 +113,9 @@ def _triage(settings: Settings, home: Home, stop: threading.Event) -> None:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     limit = settings.limits.worker_memory_bytes
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    worker = TriageWorker(settings, home)
+    worker = TriageWorker(settings, home, opening=ends_at_once)
+    if stop.is_set():
+        return
     worker.start(time.time())
     retention = Retention(home.engine, home.spool, settings.retention.keep_days)
     tidied = time.monotonic()
@@ -127,8 +131,15 @@ def _triage(settings: Settings, home: Home, stop: threading.Event) -> None:
 def _uplink(settings: Settings, home: Home, stop: threading.Event) -> None:
     token = secret(settings.cloud.token_file, settings.cloud.token_variable)
     lanes = build_lanes(settings.cloud, token, settings.pacs, settings.dicom.ae_title, home.engine, home.spool)
+    keeper = keeper_of(settings, home.engine)
+    runs = [lane.run for lane in lanes]
+    if keeper is not None:
+        for lane in lanes:
+            if isinstance(lane, Lane):
+                lane.gate = keeper.gate
+        runs.append(keeper.run)
     failed = threading.Event()
-    threads = [threading.Thread(target=_run_lane, args=(lane.run, stop, failed), daemon=True) for lane in lanes]
+    threads = [threading.Thread(target=_run_lane, args=(run, stop, failed), daemon=True) for run in runs]
     for thread in threads:
         thread.start()
     stop.wait()

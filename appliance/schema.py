@@ -46,6 +46,7 @@ studies = Table(
     Column("study_instance_uid", Text, primary_key=True),
     Column("state", Text, nullable=False),
     Column("revision", Integer, nullable=False, default=1),
+    Column("images_digest", Text, nullable=False, default=""),  # of what the decision is about, see Claim
     Column("completes_at", Float, nullable=False),
     Column("calling_ae_title", Text, nullable=False),
     Column("patient_id", Text, nullable=False, default=""),

@@ -243,6 +243,28 @@ class CloudEndpoint(Section):
         return self
 
 
+class Standby(Section):
+    """Two boxes that take the same studies: one answers, the other stands by."""
+
+    of: str | None = Field(default=None, description="address of the first box's page; this box is then its standby")
+    token_file: Path | None = Field(default=None, description="file with the secret both boxes share; none: alone")
+    token_variable: str = Field(default="SCANSIDE_STANDBY_TOKEN", description="or this environment variable")
+    silent_after_s: float = Field(
+        default=60.0, ge=1, le=86_400, description="a box not heard for this long does not count any more, s"
+    )
+    wait_s: float = Field(
+        default=15.0, ge=0, le=600, description="the first's longest wait for its standby's word at a start, s"
+    )
+
+    @field_validator("of")
+    @classmethod
+    def _is_an_address(cls, of: str | None) -> str | None:
+        parts = urlsplit(of or "http://none")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must look like http://host:8080, the address of the first box's page")
+        return of
+
+
 class Settings(Section):
     """The whole configuration."""
 
@@ -255,6 +277,7 @@ class Settings(Section):
     cloud: Cloud = Cloud()
     pacs: tuple[Pacs, ...] = ()
     page: Page = Page()
+    standby: Standby = Standby()
     cloud_endpoint: CloudEndpoint = CloudEndpoint()
 
     @field_validator("pacs")

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import structlog
@@ -119,6 +120,16 @@ def stop_event() -> threading.Event:
     if not sys.stdin.isatty():
         threading.Thread(target=_await_end_of_input, args=(stop,), daemon=True).start()
     return stop
+
+
+@contextmanager
+def ends_at_once() -> Iterator[None]:
+    """While packs are opened and measured: native code that no Python handler interrupts, and nothing to settle."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _await_end_of_input(stop: threading.Event) -> None:

@@ -47,6 +47,17 @@ def take_back(conn: Connection, destination: str, now: float) -> int:
     return _move(conn, held, now, _WAITING, "uplink_restarted", changes)
 
 
+def settle_elsewhere(conn: Connection, number: int, receipt: str, now: float) -> bool:
+    """Another box has seen to it, as ``receipt`` says: it is not carried from here. False when it is settled already.
+
+    Whoever is carrying it gets LeaseLost.
+    """
+    states = [_WAITING, _LEASED, _PARKED]
+    changes = {"receipt": receipt, "settled_at": now, "cause": "settled_elsewhere", "detail": None, **NO_LEASE}
+    movable = (_table.id == number) & _table.state.in_(states)
+    return _move(conn, movable, now, DeliveryState.DELIVERED.value, "settled_elsewhere", changes) == 1
+
+
 def wake(conn: Connection, destination: str, now: float) -> int:
     """The way to ``destination`` is open again: what waits for it becomes due, the most urgent first.
 

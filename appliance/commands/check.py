@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from sqlalchemy import select
 
 from appliance.commands.check_disk import CheckResult, database_result, spool_results
+from appliance.commands.check_pair import pair_results
 from appliance.commands.packs import selftest
 from appliance.configuration import secret
 from appliance.errors import ConfigurationInvalid
@@ -29,7 +30,12 @@ def examine(settings: Settings, *, rehash: bool, repair: bool = False) -> list[C
         home = open_home(settings)
     except (DatabaseUnusable, OSError) as error:
         return [*results[:-1], CheckResult("database", False, str(error))]
-    results += [_disk(home), _site_key(home), *spool_results(home, settings, rehash=rehash, repair=repair)]
+    results += [
+        *pair_results(home, settings),
+        _disk(home),
+        _site_key(home),
+        *spool_results(home, settings, rehash=rehash, repair=repair),
+    ]
     results += [_set_aside(home), *_packs(settings)]
     home.engine.dispose()
     return results

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, select
 
+from appliance.standby.view import holds
 from store_forward import outbox
 from store_forward.database import reading, writing
 from store_forward.outbox import deliveries
@@ -28,9 +29,11 @@ class NoSuchDelivery(Exception):
 
 
 def list_deliveries(engine: Engine, selection: Selection, limit: int) -> list[dict[str, Any]]:
-    """Up to ``limit`` deliveries, the next to go first."""
+    """Up to ``limit`` deliveries, the next to go first; ``held`` is what waits for the other box of two to send it."""
     with reading(engine) as connection:
-        return [dict(row) for row in first(connection, selection, limit, SHOWN)]
+        held = holds(connection)
+        rows = first(connection, selection, limit, SHOWN)
+        return [dict(row) | {"held": held and row["state"] == "waiting"} for row in rows]
 
 
 def show_delivery(engine: Engine, number: int) -> dict[str, Any]:
@@ -73,7 +76,7 @@ def moved_text(moved: int, left: int, words: str, why_left: str) -> str:
 
 def as_line(row: dict[str, Any]) -> str:
     """One delivery for a person."""
-    words = row["cause"] or ""
+    words = "held: the other box sends" if row.get("held") else row["cause"] or ""
     size = row["size_bytes"] / 1e6
     number = f"{row['id']:>7} {row['state']:<9} p{row['priority']}"
     return f"{number} {row['kind']:<15} {row['destination']:<12} {size:8.2f} MB  {words}"

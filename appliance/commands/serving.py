@@ -16,6 +16,7 @@ from appliance.packs import installed_folder_of
 from appliance.privacy.package import site_key
 from appliance.process import PROCESSES, run_process
 from appliance.settings import Settings
+from appliance.standby.keeper import standby_token
 from appliance.supervisor import Supervisor, stop_event
 from store_forward.cloud.serve import run_analysis, run_endpoint
 from store_forward.cloud.settings import CloudSettings
@@ -30,6 +31,7 @@ def serve_box(settings: Settings, config: Path | None) -> None:
     site_key(home.site_key_path)
     home.engine.dispose()
     secret(settings.cloud.token_file, settings.cloud.token_variable)  # a missing secret is said now, not at night
+    standby_token(settings)  # likewise
     dicom, page = settings.dicom, settings.page
     sys.stdout.write(f"DICOM  {dicom.ae_title} at {dicom.host}:{dicom.port}\n")
     sys.stdout.write(f"page   http://{page.host}:{page.port}/\n")

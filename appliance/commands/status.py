@@ -7,6 +7,7 @@ from typing import Any
 
 from appliance.home import open_home
 from appliance.settings import Settings
+from appliance.standby.view import StandbyView, standby_line
 from appliance.web.views import status, status_dict
 from appliance.web.wording import ROOM_WORDS, alone_words, filling_words
 from store_forward.database import reading
@@ -32,6 +33,8 @@ def status_text(found: dict[str, Any]) -> str:
         lines.append(f"{link['name']:<12} {link['state']}, {waiting} waiting, {link['parked']} parked")
         if link["awaited"]:
             lines.append(f"{'':<12} {link['awaited']} stored there, commitment awaited")
+    if found["standby"] is not None:
+        lines.append(f"two boxes    {standby_line(StandbyView(**found['standby']))}")
     lines += _agreement_lines(found["agreement"])
     for device in found["devices"]:
         if device["chosen"]:

@@ -53,6 +53,7 @@ class StudyOutcome:
 
     ``abnormality`` is the highest probability any image was decided by, None when none was read. ``shown`` is the
     finding that the heat map of the deciding image is drawn for. ``provisional`` while the full model is asked.
+    ``images_digest`` names the set of images that were given to be read.
     """
 
     study_instance_uid: str
@@ -68,6 +69,16 @@ class StudyOutcome:
     answer: AmendedAnswer | None = None
     shown: ImageFinding | None = None
     provisional: bool = False
+    images_digest: str = ""
+
+    @property
+    def edition(self) -> str:
+        """What tells this reading from others of the same study: the images it is about.
+
+        Two boxes that have read the same images thus give their documents the same UIDs, however often a late image
+        has reopened the study on either.
+        """
+        return self.images_digest or str(self.revision)
 
     @property
     def recorded_at(self) -> float:

@@ -73,7 +73,7 @@ def as_png(rgb: RgbImage) -> bytes:
 def picture_uid(outcome: StudyOutcome) -> str:
     """SOP Instance UID of the secondary capture of this outcome."""
     kind = "amended picture" if outcome.answer else "picture"
-    return derived_uid(outcome.study_instance_uid, outcome.revision, kind)
+    return derived_uid(outcome.study_instance_uid, outcome.edition, kind)
 
 
 def build_picture(source: Dataset, pixels: GreyImage, heat_map: GreyImage | None, outcome: StudyOutcome) -> bytes:

@@ -32,7 +32,7 @@ def report_uid(outcome: StudyOutcome) -> str:
     kind = "report"
     if outcome.answer:
         kind = "features report" if outcome.answer.basis == "features" else "amended report"
-    return derived_uid(outcome.study_instance_uid, outcome.revision, kind)
+    return derived_uid(outcome.study_instance_uid, outcome.edition, kind)
 
 
 def build_report(sources: Sequence[Dataset], outcome: StudyOutcome) -> bytes:
@@ -97,7 +97,7 @@ def _predecessors(outcome: StudyOutcome) -> list[Dataset] | None:
         return None
     first = Dataset()
     first.SOPClassUID = ComprehensiveSRStorage
-    first.SOPInstanceUID = derived_uid(outcome.study_instance_uid, outcome.revision, "report")
+    first.SOPInstanceUID = derived_uid(outcome.study_instance_uid, outcome.edition, "report")
     first.StudyInstanceUID = outcome.study_instance_uid
     first.SeriesInstanceUID = derived_uid(outcome.study_instance_uid, "report series")
     return [first]

@@ -195,7 +195,7 @@ def _statement(question: str, answer: str) -> QualitativeEvaluation:
 
 def _tracking(words: str, outcome: StudyOutcome, *parts: object) -> TrackingIdentifier:
     return TrackingIdentifier(
-        uid=derived_uid(outcome.study_instance_uid, outcome.revision, "tracking", *parts), identifier=words
+        uid=derived_uid(outcome.study_instance_uid, outcome.edition, "tracking", *parts), identifier=words
     )
 
 

@@ -11,6 +11,7 @@ from appliance.disk.days import count_made
 from appliance.history import record_event
 from appliance.results.outcome import AmendedAnswer, Basis, ImageFinding, StudyOutcome
 from appliance.schema import Agreement, answers, findings, instances, studies
+from appliance.standby.marks import about, apply_marks
 from appliance.triage.deliveries import ESCALATIONS, FEATURES, IMAGE
 from appliance.triage.image_after_all import image_request, send_image, wants_image
 from appliance.triage.payloads import PayloadMaker
@@ -104,6 +105,7 @@ def _amended_outcome(connection: Connection, study: Row[Any], answer: Answer) ->
         pack=PackIdentity(study.pack, study.pack_version, study.pack_digest) if study.pack else None,
         device=study.device,
         provisional=basis == "features" and image_is_asked(connection, study),
+        images_digest=study.images_digest,
         answer=AmendedAnswer(
             decision=decision,
             reason=reason,
@@ -176,5 +178,6 @@ def _amend(connection: Connection, outcome: StudyOutcome, requests: list[Deliver
     record_event(connection, outcome.study_instance_uid, now, "answered", words)
     count_made(connection, now, requests)
     for request in requests:
-        enqueue(connection, request, now)
+        enqueue(connection, about(outcome.images_digest, request), now)
+    apply_marks(connection, outcome.study_instance_uid, now)
     settle_if_done(connection, outcome.study_instance_uid, now)

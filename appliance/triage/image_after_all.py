@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, Row, select
 from appliance.disk.days import count_made
 from appliance.history import record_event
 from appliance.schema import instances, studies
+from appliance.standby.marks import about
 from appliance.triage.deliveries import FEATURES, IMAGE, Subject, escalation
 from appliance.triage.outcome_rows import reuse_answer
 from appliance.triage.payloads import PayloadMaker
@@ -56,7 +57,7 @@ def send_image(connection: Connection, study: Row[Any], request: DeliveryRequest
     if connection.execute(select(deliveries.c.id).where(deliveries.c.key == request.key)).first() is None:
         count_made(connection, now, [request])
         reuse_answer(connection, request.payload)
-    hasten(connection, enqueue(connection, request, now), _subject(study).asking)
+    hasten(connection, enqueue(connection, about(study.images_digest, request), now), _subject(study).asking)
     record_event(connection, study.study_instance_uid, now, "image_asked_for", answer.reason or answer.decision)
 
 

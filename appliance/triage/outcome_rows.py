@@ -11,6 +11,7 @@ from appliance.disk.removals import ask_removal
 from appliance.history import record_event
 from appliance.results.outcome import StudyOutcome
 from appliance.schema import StudyState, answers, findings, studies
+from appliance.standby.marks import about, apply_marks
 from appliance.triage.deliveries import ESCALATIONS
 from appliance.triage.queue import Claim, settle_if_done, still_ours
 from store_forward.outbox import DeliveryRequest, enqueue
@@ -50,10 +51,11 @@ def commit_outcome(connection: Connection, claim: Claim, prepared: Prepared) -> 
     for note in prepared.notes:
         record_event(connection, uid, at, "not_sent", note)
     for request in prepared.deliveries:
-        enqueue(connection, request, at)
+        enqueue(connection, about(outcome.images_digest, request), at)
         if request.kind in ESCALATIONS:
             reuse_answer(connection, request.payload)
     count_made(connection, at, prepared.deliveries)
+    apply_marks(connection, uid, at)
     settle_if_done(connection, uid, at)
     return True
 
@@ -74,6 +76,7 @@ def _columns(prepared: Prepared) -> dict[str, object]:
     outcome, pack = prepared.outcome, prepared.outcome.pack
     return {
         "state": StudyState.DECIDED,
+        "images_digest": outcome.images_digest,
         "decision": outcome.decision.value,
         "reason": outcome.reason.value if outcome.reason else None,
         "detail": outcome.detail,

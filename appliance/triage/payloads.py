@@ -177,6 +177,7 @@ def _outcome(claim: Claim, read: Sequence[ImageResult], decision: StudyDecision,
         pack=spoken.pack if spoken else None,
         device=spoken.device if spoken else None,
         shown=_shown(read[decision.index or 0]) if read else None,
+        images_digest=claim.images_digest,
     )
 
 

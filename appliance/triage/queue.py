@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,11 @@ class Claim:
     revision: int
     attempt: int
     instances: tuple[tuple[str, str], ...]
+
+    @property
+    def images_digest(self) -> str:
+        """Names the set of images: the same on every box that holds the same SOP Instance UIDs of this study."""
+        return hashlib.sha256("\n".join(sorted(uid for uid, _ in self.instances)).encode()).hexdigest()
 
 
 def requeue_interrupted(connection: Connection, now: float) -> int:
@@ -83,12 +89,16 @@ def still_ours(connection: Connection, claim: Claim) -> bool:
     return bool(row.state == StudyState.TRIAGING and row.revision == claim.revision)
 
 
-def settle_if_done(connection: Connection, study_instance_uid: str, now: float) -> bool:
-    """A decided study with nothing on its way and its answer in hand is ``settled``."""
+def settle_if_done(connection: Connection, study_instance_uid: str, now: float, *, answer_awaited: bool = True) -> bool:
+    """A decided study with nothing on its way and its answer in hand is ``settled``.
+
+    With ``answer_awaited`` false it is so without the answer: the other box of two has it.
+    """
     study = connection.execute(select(studies).where(studies.c.study_instance_uid == study_instance_uid)).one_or_none()
     if study is None or study.state != StudyState.DECIDED:
         return False
-    if study.escalated and (study.answered_at is None or _awaits_full_model(connection, study)):
+    awaited = study.answered_at is None or _awaits_full_model(connection, study)
+    if answer_awaited and study.escalated and awaited:
         return False
     on_its_way = connection.execute(
         select(deliveries.c.id)

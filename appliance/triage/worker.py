@@ -7,6 +7,8 @@ counted before, so the same study cannot end it for ever.
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import structlog
@@ -33,7 +35,11 @@ log = structlog.get_logger()
 class TriageWorker:
     """Reads studies with the packs of this box."""
 
-    def __init__(self, settings: Settings, home: Home) -> None:
+    def __init__(
+        self, settings: Settings, home: Home, opening: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> None:
+        """``opening`` is entered whenever packs are opened, which may take long and commits nothing."""
+        self._opening = opening
         self._settings = settings
         self._home = home
         self._engine: Engine = home.engine
@@ -72,7 +78,8 @@ class TriageWorker:
         return True
 
     def _open_readers(self, now: float) -> None:
-        self._readers = open_readers(self._settings, self._home.devices_cache)
+        with self._opening():
+            self._readers = open_readers(self._settings, self._home.devices_cache)
         with writing(self._engine) as connection:
             self._readers.record_devices(connection, now)
 

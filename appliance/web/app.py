@@ -23,6 +23,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from appliance.settings import Settings
+from appliance.standby.endpoint import PulseEndpoint
+from appliance.standby.keeper import standby_token
+from appliance.standby.words import PULSE_PATH
 from appliance.web.box import process_views
 from appliance.web.headers import GuardedAnswers
 from appliance.web.live import Watch, changes
@@ -41,6 +44,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 def build_app(settings: Settings, engine: Engine, spool: Spool, clock: Callable[[], float] = time.time) -> Starlette:
     """The page as an ASGI application over the box's database and spool; ``clock`` gives epoch seconds."""
     watch = Watch(settings, engine, spool, clock)
+    pulse = PulseEndpoint(settings, engine, standby_token(settings), clock)
     site = _Site(settings, engine, spool, clock, make_templates(settings), watch)
     return Starlette(
         routes=[
@@ -52,6 +56,7 @@ def build_app(settings: Settings, engine: Engine, spool: Spool, clock: Callable[
             Route("/events", site.events),
             Route("/healthz", site.healthz),
             Route("/api/status", site.api_status),
+            Route(PULSE_PATH, pulse.answer, methods=["POST"]),
             Mount("/static", StaticFiles(directory=FOLDER / "static")),
         ],
         middleware=[Middleware(GuardedAnswers, listens_on=settings.page.host)],

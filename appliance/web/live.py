@@ -14,6 +14,7 @@ from appliance.disk.tables import quarantined, take_ups
 from appliance.packs import packs_mark
 from appliance.schema import StudyState, devices, processes, set_aside, studies, study_events
 from appliance.settings import Settings
+from appliance.standby.state import standing_row
 from appliance.web.box import Storage, Surroundings, storage, take_surroundings
 from appliance.web.standing import is_silent
 from store_forward.database import reading
@@ -53,9 +54,16 @@ def state_digest(conn: Connection, now: float, disk: Storage) -> str:
         disk.room,
         conn.scalar(select(func.count()).select_from(quarantined).where(quarantined.c.mended_at.is_(None))),
         conn.scalar(select(func.max(take_ups.c.done_at))),
+        _of_two(conn),
         int(now // 60),
     ]
     return hashlib.sha256(json.dumps(marks).encode()).hexdigest()[:16]
+
+
+def _of_two(conn: Connection) -> list[object]:
+    """What the page says of the other box of two."""
+    row = standing_row(conn)
+    return [] if row is None else [row.turn, row.trouble, row.differences, row.other_stands_in]
 
 
 class Watch:

@@ -11,6 +11,7 @@ from appliance.disk.autonomy import Autonomy, autonomy
 from appliance.disk.days import day_of, recorded_days
 from appliance.schema import NO_DEVICE
 from appliance.settings import Settings
+from appliance.standby.view import StandbyView, standby_notices, standby_view
 from appliance.web.agreement import AgreementView, agreement_view
 from appliance.web.box import (
     DeviceView,
@@ -67,6 +68,7 @@ class StatusView:
     autonomy: Autonomy
     set_aside: SetAside
     sqlite_version: str
+    standby: StandbyView | None = None
 
 
 def status(
@@ -87,9 +89,11 @@ def status(
     procs = process_views(conn, now)
     disk = storage(conn, settings, spool)
     tried = device_views(conn, around.packs)
+    pair = standby_view(conn, settings)
+    of_two = tuple(Notice(*said) for said in standby_notices(pair, now))
     return StatusView(
         now=now,
-        notices=notices(now, links, procs, disk, around, tried, disk_troubles(conn)),
+        notices=notices(now, links, procs, disk, around, tried, disk_troubles(conn), of_two),
         worklist=worklist(conn, request or WorklistRequest(), settings.page.show_patient),
         destinations=links,
         parked=parked_deliveries(conn, [link.name for link in links]),
@@ -101,6 +105,7 @@ def status(
         autonomy=autonomy(recorded_days(conn, now), day_of(now), disk.free_bytes, disk.floor_bytes),
         set_aside=set_aside_view(conn),
         sqlite_version=sqlite_version(),
+        standby=pair,
     )
 
 
@@ -112,9 +117,10 @@ def notices(
     around: Surroundings,
     tried: tuple[DeviceView, ...] = (),
     troubles: tuple[str, ...] = (),
+    more: tuple[Notice, ...] = (),
 ) -> tuple[Notice, ...]:
     """What needs a person, problems before notes."""
-    found = [Notice("problem", trouble) for trouble in troubles]
+    found = [*(Notice("problem", trouble) for trouble in troubles), *more]
     found += [*_disk_notices(disk), *_process_notices(now, procs), *_pack_notices(around), *_device_notices(tried)]
     for link in links:
         found += _link_notices(now, link)

@@ -19,6 +19,7 @@ HOSTS = frozenset(
         "127.0.0.1",
         "localhost",
         "cloud.example.org",
+        "first.example.org",
         "host:port",
         "keepachangelog.com",
         "semver.org",

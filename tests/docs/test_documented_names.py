@@ -11,6 +11,7 @@ import pytest
 from appliance.errors import ReceiveError
 from appliance.results.commitments import FailureReason
 from appliance.schema import Agreement, StudyState
+from appliance.standby.state import Turn
 from appliance.web.standing import Confirmation
 from models.decision import Decision
 from store_forward import protocol
@@ -32,6 +33,7 @@ NAMES: dict[tuple[str, str], Callable[[], set[str]]] = {
     (STATES, "decisions"): _values(Decision),
     (STATES, "delivery-states"): _values(DeliveryState),
     (STATES, "destination-states"): _values(Contact),
+    (STATES, "turns"): _values(Turn),
     (STATES, "case-states"): _values(CaseState),
     (STATES, "agreements"): _values(Agreement),
     (STATES, "confirmations"): _values(Confirmation),
