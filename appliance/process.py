@@ -26,6 +26,7 @@ from appliance.ingest.admit import Admission
 from appliance.ingest.receiver import Receiver
 from appliance.ingest.watched_folder import WatchedFolder
 from appliance.lane import Lane
+from appliance.results.webhook import open_webhooks
 from appliance.schema import processes
 from appliance.settings import Settings
 from appliance.triage.worker import TriageWorker
@@ -124,7 +125,8 @@ def _triage(settings: Settings, home: Home, stop: threading.Event) -> None:
 
 def _uplink(settings: Settings, home: Home, stop: threading.Event) -> None:
     token = secret(settings.cloud.token_file, settings.cloud.token_variable)
-    lanes = build_lanes(settings.cloud, token, settings.pacs, settings.dicom.ae_title, home.engine, home.spool)
+    title, webhooks = settings.dicom.ae_title, open_webhooks(settings.webhook)
+    lanes = build_lanes(settings.cloud, token, settings.pacs, title, home.engine, home.spool, webhooks)
     failed = threading.Event()
     threads = [threading.Thread(target=_run_lane, args=(lane.run, stop, failed), daemon=True) for lane in lanes]
     for thread in threads:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from sqlalchemy import (
+    JSON,
     Boolean,
     Column,
     Float,
@@ -70,6 +71,10 @@ studies = Table(
     Column("device", Text),
     Column("latency_ms", Float),
     Column("decided_at", Float),
+    Column("routine_below", Float),
+    Column("urgent_from", Float),
+    Column("lines_set_by", Text),  # empty: the pack's own lines
+    Column("bound", JSON(none_as_null=True)),
     Column("heat_map", Text),
     Column("heat_map_finding", Text),
     Column("thumbnail", Text),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -16,6 +16,7 @@ from sqlalchemy.dialects.sqlite import insert
 from appliance.lane import Lane, contact_after
 from appliance.line import Line, Window
 from appliance.results.pacs import PacsLink
+from appliance.results.webhook import WebhookLink
 from appliance.schema import answers
 from appliance.settings import Cloud, Pacs
 from store_forward import outbox
@@ -111,7 +112,13 @@ class AnswerLane:
 
 
 def build_lanes(
-    cloud: Cloud, token: str | None, pacs: tuple[Pacs, ...], own_title: str, engine: Engine, spool: Spool
+    cloud: Cloud,
+    token: str | None,
+    pacs: tuple[Pacs, ...],
+    own_title: str,
+    engine: Engine,
+    spool: Spool,
+    webhooks: Sequence[WebhookLink] = (),
 ) -> list[Lane | AnswerLane]:
     """Every lane the configuration asks for."""
     lanes: list[Lane | AnswerLane] = []
@@ -120,6 +127,7 @@ def build_lanes(
     for peer in pacs:
         pacs_link = PacsLink(peer.host, peer.port, peer.ae_title, own_title, peer.timeout_s)
         lanes.append(Lane(peer.name, "pacs", PacsCarrier(pacs_link), engine, spool, cloud.backoff_cap_s))
+    lanes += [Lane(link.name, "webhook", link, engine, spool, cloud.backoff_cap_s) for link in webhooks]
     return lanes
 
 

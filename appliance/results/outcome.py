@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from appliance.schema import Agreement
-from models.decision import Decision, PackIdentity
+from models.decision import Decision, Lines, PackIdentity
 from models.reasons import EXPLANATIONS, Reason
 
 #: Stands in every report; the picture has its own wording burned in.
@@ -40,6 +40,7 @@ class StudyOutcome:
 
     ``abnormality`` is the highest probability any image was decided by, None when none was read. ``shown`` is the
     finding that the heat map of the deciding image is drawn for. ``provisional`` while the full model is asked.
+    ``lines`` are those it was decided with, None when no model could speak.
     """
 
     study_instance_uid: str
@@ -55,6 +56,7 @@ class StudyOutcome:
     answer: AmendedAnswer | None = None
     shown: ImageFinding | None = None
     provisional: bool = False
+    lines: Lines | None = None
 
     @property
     def recorded_at(self) -> float:
@@ -65,6 +67,16 @@ class StudyOutcome:
         """What was found on one image, the most probable first; empty when it was not read."""
         on_image = [one for one in self.findings if one.sop_instance_uid == sop_instance_uid]
         return sorted(on_image, key=lambda one: -one.probability)
+
+
+def lines_in_words(lines: Lines) -> str:
+    """The lines a decision was made with, and whose they are: "routine below 0.02, urgent from 0.93 (the pack's own)".
+
+    The bound that a pack states is about its own lines alone.
+    """
+    thresholds = lines.thresholds
+    whose = f"set by {lines.set_by}; the pack's bound is not about them" if lines.set_by else "the pack's own"
+    return f"routine below {thresholds.routine_below:.4g}, urgent from {thresholds.urgent_from:.4g} ({whose})"
 
 
 def in_words(decision: Decision, reason: Reason | None, detail: str = "") -> str:

@@ -13,7 +13,7 @@ from appliance.results.outcome import AmendedAnswer, ImageFinding, StudyOutcome
 from appliance.schema import Agreement, answers, findings, instances, studies
 from appliance.triage.payloads import PayloadMaker
 from appliance.triage.queue import settle_if_done
-from models.decision import Decision, PackIdentity
+from models.decision import Decision, Lines, PackIdentity, Thresholds
 from models.reasons import Reason
 from store_forward.database import reading, writing
 from store_forward.outbox import DeliveryRequest, deliveries, enqueue
@@ -92,6 +92,7 @@ def _amended_outcome(connection: Connection, study: Row[Any], answer: Answer) ->
         abnormality=study.abnormality,
         pack=PackIdentity(study.pack, study.pack_version, study.pack_digest) if study.pack else None,
         device=study.device,
+        lines=_lines_of(study),
         answer=AmendedAnswer(
             decision=decision,
             reason=reason,
@@ -102,6 +103,13 @@ def _amended_outcome(connection: Connection, study: Row[Any], answer: Answer) ->
             agreement=agreement(study.abnormality, decision),
         ),
     )
+
+
+def _lines_of(study: Row[Any]) -> Lines | None:
+    if study.routine_below is None or study.urgent_from is None:
+        return None
+    thresholds = Thresholds(routine_below=study.routine_below, urgent_from=study.urgent_from)
+    return Lines(thresholds, study.lines_set_by or "", study.bound)
 
 
 def _reason_of(answer: Answer) -> Reason | None:

@@ -12,6 +12,7 @@ from store_forward.spool import StoredObject
 URGENT, ESCALATION, RESULT, BULK = 0, 1, 2, 3
 _DICOM = "application/dicom"
 _ARCHIVE = "application/zip"
+_EVENT = "application/json"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,14 @@ def results(
 ) -> list[DeliveryRequest]:
     """Every document to every PACS."""
     return [result(subject, kind, name, stored) for name in destinations for kind, stored in documents]
+
+
+def event(
+    subject: Subject, kind: str, destination: str, payload: StoredObject, event_id: str, *, urgent: bool
+) -> DeliveryRequest:
+    """What was decided, to a webhook; ``event_id`` is what its receiver tells a repeated one by."""
+    request = _request(subject, kind, destination, URGENT if urgent else RESULT, payload, _EVENT)
+    return replace(request, attributes={"event_id": event_id})
 
 
 def _request(
