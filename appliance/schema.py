@@ -175,6 +175,33 @@ devices = Table(
     Column("measured_at", Float, nullable=False),
 )
 
+#: Notices and new lines that came down the link, and what became of each; ``told_at`` is null until the cloud has that.
+messages = Table(
+    "messages",
+    METADATA,
+    Column("seq", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("sent_at", Float, nullable=False),
+    Column("received_at", Float, nullable=False),
+    Column("outcome", Text),
+    Column("reason", Text),
+    Column("outcome_at", Float),
+    Column("told_at", Float),
+    Index("messages_by_outcome", "outcome", "told_at"),
+)
+
+#: The lines that packs read with here instead of their own; ``seq`` is the message they came with.
+lines = Table(
+    "lines",
+    METADATA,
+    Column("pack_digest", Text, primary_key=True),
+    Column("seq", Integer, nullable=False),
+    Column("routine_below", Float, nullable=False),
+    Column("urgent_from", Float, nullable=False),
+    Column("since", Float, nullable=False),
+)
+
 #: What came down the link, kept as it came; the triage worker applies it to the study it belongs to.
 answers = Table(
     "answers",

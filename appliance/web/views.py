@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from appliance.disk.autonomy import Autonomy, autonomy
 from appliance.disk.days import day_of, recorded_days
+from appliance.messages import open_notices
 from appliance.schema import NO_DEVICE
 from appliance.settings import Settings
 from appliance.web.agreement import AgreementView, agreement_view
@@ -44,10 +45,14 @@ _PATIENT_FIELDS = (
 
 @dataclass(frozen=True)
 class Notice:
-    """Something a person should see first; ``severity`` is "problem" or "note"."""
+    """Something a person should see first; ``severity`` is "problem" or "note".
+
+    ``message`` is the number of a notice from the cloud's operator, which stays until a person has acknowledged it.
+    """
 
     severity: str
     text: str
+    message: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ def status(
     tried = device_views(conn, around.packs)
     return StatusView(
         now=now,
-        notices=notices(now, links, procs, disk, around, tried, disk_troubles(conn)),
+        notices=(*_operator_notices(conn), *notices(now, links, procs, disk, around, tried, disk_troubles(conn))),
         worklist=worklist(conn, request or WorklistRequest(), settings.page.show_patient),
         destinations=links,
         parked=parked_deliveries(conn, [link.name for link in links]),
@@ -102,6 +107,13 @@ def status(
         set_aside=set_aside_view(conn),
         sqlite_version=sqlite_version(),
     )
+
+
+def _operator_notices(conn: Connection) -> list[Notice]:
+    return [
+        Notice("problem" if one.level == "warning" else "note", f"From the cloud's operator: {one.text}", one.seq)
+        for one in open_notices(conn)
+    ]
 
 
 def notices(
