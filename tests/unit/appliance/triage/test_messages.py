@@ -1,4 +1,4 @@
-"""New lines are taken over only where they settle no more than the pack's own; every verdict is kept with its reason."""
+"""New lines are taken over only where they settle no more than the pack's own; every verdict is kept."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from store_forward.outbox import deliveries
 from tests.small_box import NOW, SmallBox, image
 
 ReadingBox = Callable[..., SmallBox]
+LINES = {"pack_digest": "f" * 64, "routine_below": 0.0, "urgent_from": 1.0}
 
 
 class Listening:
@@ -123,13 +124,13 @@ def test_lines_outlast_a_restart(listening: Listening) -> None:
         ("notice", {"level": "loud", "text": "hello"}, "refused", "unreadable"),
         ("notice", {"level": "info", "text": "\x1b[2J"}, "refused", "unreadable"),
         ("notice", {}, "refused", "unreadable"),
-        ("thresholds", {"pack_digest": "f" * 64, "routine_below": 0.0, "urgent_from": 1.0}, "refused", "pack_not_in_use"),
-        ("thresholds", {"pack_digest": "f" * 64, "routine_below": 0.9, "urgent_from": 0.1}, "refused", "unreadable"),
-        ("thresholds", {"pack_digest": "f" * 64, "routine_below": "0", "urgent_from": 1.0}, "refused", "unreadable"),
+        ("thresholds", {**LINES}, "refused", "pack_not_in_use"),
+        ("thresholds", {**LINES, "routine_below": 1.0, "urgent_from": 0.1}, "refused", "unreadable"),
+        ("thresholds", {**LINES, "routine_below": "0"}, "refused", "unreadable"),
         ("thresholds", {"routine_below": 0.0, "urgent_from": 1.0}, "refused", "unreadable"),
         ("reboot", {}, "refused", "unknown_kind"),
     ],
-)  # fmt: skip
+)
 def test_verdicts(kind: str, body: dict[str, Any], outcome: str, reason: str | None) -> None:
     """A message that makes no sense is refused with its reason, and raises nothing."""
     verdict = applying.judge(kind, body, {})
