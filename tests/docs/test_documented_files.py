@@ -23,6 +23,8 @@ HOSTS = frozenset(
         "keepachangelog.com",
         "semver.org",
         "tus.io",
+        "www.standardwebhooks.com",
+        "pager.example.org",
         "diataxis.fr",
         "dicom.nema.org",
     }
