@@ -144,8 +144,8 @@ def _type_words(annotation: Any, *, null: bool = False) -> str:
     if origin is typing.Literal:
         return " or ".join(f'`"{one}"`' for one in inside)
     if origin in (types.UnionType, typing.Union):
-        words = _type_words(next(one for one in inside if one is not type(None)))
-        return words + " or null" if null and type(None) in inside else words
+        type_words = _type_words(next(one for one in inside if one is not type(None)))
+        return f"{type_words} or null" if null and type(None) in inside else type_words
     if origin is tuple:
         return "list of strings"
     if origin is list:
