@@ -26,6 +26,8 @@ app = typer.Typer(
 )
 outbox_app = typer.Typer(no_args_is_help=True, help="What is still to be delivered, and what is parked.")
 models_app = typer.Typer(no_args_is_help=True, help="The model packs of this installation.")
+cloud_app = typer.Typer(invoke_without_command=True)
+app.add_typer(cloud_app, name="cloud")
 app.add_typer(outbox_app, name="outbox")
 app.add_typer(models_app, name="models")
 
@@ -59,12 +61,73 @@ def serve(config: Config = None) -> None:
     serve_box(load_settings(config), config)
 
 
-@app.command()
-def cloud(config: Config = None) -> None:
+@cloud_app.callback()
+def cloud(context: typer.Context, config: Config = None) -> None:
     """Run the cloud sync endpoint: takes uploads, runs the full pack, answers."""
     from appliance.commands.serving import serve_cloud
 
+    if context.invoked_subcommand is not None:
+        if config is not None:
+            raise typer.BadParameter(f"--config goes behind {context.invoked_subcommand}")
+        return
+
     serve_cloud(load_settings(config), config)
+
+
+Boxes = Annotated[list[str] | None, typer.Option("--box", help="To this box, by its box_id; repeatable.")]
+AllBoxes = Annotated[bool, typer.Option("--all", help="To every box that has ever asked for answers.")]
+
+
+@cloud_app.command("notice")
+def cloud_notice(
+    text: Annotated[str, typer.Argument(help="What a person at the box should know; at most 1000 characters.")],
+    box: Boxes = None,
+    all_boxes: AllBoxes = False,
+    warning: Annotated[bool, typer.Option("--warning", help="Shown among the problems, not among the notes.")] = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Send words to boxes: they stand on the page until a person there has acknowledged them."""
+    from appliance.commands.cloud_messages import notice
+
+    _send(notice(text, "warning" if warning else "info"), box, all_boxes, config, as_json)
+
+
+@cloud_app.command("thresholds")
+def cloud_thresholds(
+    pack_digest: Annotated[str, typer.Argument(help="SHA-256 of the pack's manifest, as the box's page shows it.")],
+    routine_below: Annotated[float, typer.Option("--routine-below", help="Probability, 0 to 1.")],
+    urgent_from: Annotated[float, typer.Option("--urgent-from", help="Probability, 0 to 1.")],
+    box: Boxes = None,
+    all_boxes: AllBoxes = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Send new lines for a pack. A box takes only lines that settle no more than the pack's own."""
+    from appliance.commands.cloud_messages import thresholds
+
+    _send(thresholds(pack_digest, routine_below, urgent_from), box, all_boxes, config, as_json)
+
+
+@cloud_app.command("messages")
+def cloud_messages(
+    box: Annotated[str | None, typer.Option("--box", help="Only to this box.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many.")] = 100,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """What was sent to boxes and what became of it, the newest first."""
+    from appliance.commands.cloud_messages import as_line, sent_messages
+
+    for row in sent_messages(load_settings(config), box, limit):
+        _emit(row) if as_json else _say(as_line(row))
+
+
+def _send(body: Any, box: list[str] | None, all_boxes: bool, config: Path | None, as_json: bool) -> None:
+    from appliance.commands.cloud_messages import send_to
+
+    for row in send_to(load_settings(config), body, box or [], all_boxes):
+        _emit(row) if as_json else _say(f"{row['seq']} to {row['box']}")
 
 
 @app.command()
@@ -139,11 +202,20 @@ def evaluate(
 
 
 @app.command()
-def status(config: Config = None, as_json: Json = False) -> None:
+def status(
+    acknowledge: Annotated[
+        int | None, typer.Option("--acknowledge", help="Say that the notice with this number has been read.")
+    ] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
     """Where the box stands: studies, outbox, link, packs, devices, disk."""
-    from appliance.commands.status import status_of, status_text
+    from appliance.commands.status import acknowledge_notice, status_of, status_text
 
-    found = status_of(load_settings(config))
+    settings = load_settings(config)
+    if acknowledge is not None and not acknowledge_notice(settings, acknowledge):
+        raise _fail(f"there is no notice {acknowledge}; scanside status shows which there are")
+    found = status_of(settings)
     if as_json:
         _emit(found)
     else:

@@ -27,6 +27,7 @@ from appliance.ingest.receiver import Receiver
 from appliance.ingest.report_door import ReportDoor
 from appliance.ingest.watched_folder import WatchedFolder
 from appliance.lane import Lane
+from appliance.results.webhook import open_webhooks
 from appliance.schema import processes
 from appliance.settings import Settings
 from appliance.standby.keeper import keeper_of
@@ -130,7 +131,8 @@ def _triage(settings: Settings, home: Home, stop: threading.Event) -> None:
 
 def _uplink(settings: Settings, home: Home, stop: threading.Event) -> None:
     token = secret(settings.cloud.token_file, settings.cloud.token_variable)
-    lanes = build_lanes(settings.cloud, token, settings.pacs, settings.dicom.ae_title, home.engine, home.spool)
+    title, webhooks = settings.dicom.ae_title, open_webhooks(settings.webhook)
+    lanes = build_lanes(settings.cloud, token, settings.pacs, title, home.engine, home.spool, webhooks)
     keeper = keeper_of(settings, home.engine)
     runs = [lane.run for lane in lanes]
     if keeper is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from sqlalchemy import (
+    JSON,
     Boolean,
     Column,
     Float,
@@ -71,6 +72,10 @@ studies = Table(
     Column("device", Text),
     Column("latency_ms", Float),
     Column("decided_at", Float),
+    Column("routine_below", Float),
+    Column("urgent_from", Float),
+    Column("lines_set_by", Text),  # empty: the pack's own lines
+    Column("bound", JSON(none_as_null=True)),
     Column("heat_map", Text),
     Column("heat_map_finding", Text),
     Column("thumbnail", Text),
@@ -173,6 +178,33 @@ devices = Table(
     Column("chosen", Boolean, nullable=False, default=False),
     Column("detail", Text, nullable=False, default=""),
     Column("measured_at", Float, nullable=False),
+)
+
+#: Notices and new lines that came down the link, and what became of each; ``told_at`` is null until the cloud has that.
+messages = Table(
+    "messages",
+    METADATA,
+    Column("seq", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("sent_at", Float, nullable=False),
+    Column("received_at", Float, nullable=False),
+    Column("outcome", Text),
+    Column("reason", Text),
+    Column("outcome_at", Float),
+    Column("told_at", Float),
+    Index("messages_by_outcome", "outcome", "told_at"),
+)
+
+#: The lines that packs read with here instead of their own; ``seq`` is the message they came with.
+lines = Table(
+    "lines",
+    METADATA,
+    Column("pack_digest", Text, primary_key=True),
+    Column("seq", Integer, nullable=False),
+    Column("routine_below", Float, nullable=False),
+    Column("urgent_from", Float, nullable=False),
+    Column("since", Float, nullable=False),
 )
 
 #: What came down the link, kept as it came; the triage worker applies it to the study it belongs to.

@@ -7,12 +7,22 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from store_forward.room import Marks, Room
 
 AETitle = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16)]
 _TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+EventType = Literal["study.decided", "study.amended"]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -24,6 +34,16 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def safe_url(url: str) -> str:
+    """The URL as it is. Raises ValueError: it is none, or plain http beyond loopback."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must look like https://host:port")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError("plain http is for the loopback address only; use https")
+    return url
 
 
 class Section(BaseModel):
@@ -182,14 +202,7 @@ class Cloud(Section):
     @field_validator("url")
     @classmethod
     def _no_plain_http_over_a_network(cls, url: str | None) -> str | None:
-        if url is None:
-            return None
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must look like https://host:port")
-        if parts.scheme == "http" and not is_loopback(parts.hostname):
-            raise ValueError("plain http is for the loopback address only; use https")
-        return url
+        return None if url is None else safe_url(url)
 
 
 class Pacs(Section):
@@ -212,6 +225,28 @@ class Pacs(Section):
     report_hosts: tuple[str, ...] = Field(
         default=(), description="further addresses that its reports on commitment may come from"
     )
+
+
+class Webhook(Section):
+    """An address that is told, as signed JSON, what was decided about each study."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,31}$", description="its name here")
+    url: Annotated[str, AfterValidator(safe_url)] = Field(description="https address that takes the POST")
+    secret_file: Path | None = Field(default=None, description="file with the signing secret, whsec_ and base64")
+    secret_variable: str | None = Field(default=None, description="or this environment variable")
+    events: tuple[EventType, ...] = Field(
+        default=("study.decided", "study.amended"), min_length=1, description="which of these it is told"
+    )
+    study: Literal["pseudonym", "uid"] = Field(
+        default="pseudonym", description="how a study is named: as the cloud knows it, or by its Study Instance UID"
+    )
+    timeout_s: float = Field(default=20.0, gt=0, le=600, description="one request, s")
+
+    @model_validator(mode="after")
+    def _has_a_secret(self) -> Webhook:
+        if (self.secret_file is None) == (self.secret_variable is None):
+            raise ValueError("give secret_file or secret_variable, one of the two")
+        return self
 
 
 class Page(Section):
@@ -276,14 +311,20 @@ class Settings(Section):
     triage: Triage = Triage()
     cloud: Cloud = Cloud()
     pacs: tuple[Pacs, ...] = ()
+    webhook: tuple[Webhook, ...] = ()
     page: Page = Page()
     standby: Standby = Standby()
     cloud_endpoint: CloudEndpoint = CloudEndpoint()
 
-    @field_validator("pacs")
+    @field_validator("pacs", "webhook")
     @classmethod
-    def _distinct_destinations(cls, pacs: tuple[Pacs, ...]) -> tuple[Pacs, ...]:
-        names = ["cloud", *(peer.name for peer in pacs)]
+    def _distinct_destinations(
+        cls, found: tuple[Pacs | Webhook, ...], others: ValidationInfo
+    ) -> tuple[Pacs | Webhook, ...]:
+        before: tuple[Pacs, ...] = others.data.get("pacs", ()) if others.field_name == "webhook" else ()
+        names = ["cloud", *(peer.name for peer in before), *(peer.name for peer in found)]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"name = {twice[0]!r} is taken; every [[pacs]] needs a name of its own, not 'cloud'")
-        return pacs
+            raise ValueError(
+                f"name = {twice[0]!r} is taken; every [[pacs]] and [[webhook]] needs a name of its own, not 'cloud'"
+            )
+        return found

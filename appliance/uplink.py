@@ -7,26 +7,30 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import structlog
 from sqlalchemy import Engine
 from sqlalchemy.dialects.sqlite import insert
 
 from appliance.lane import Lane, contact_after
 from appliance.line import Line, Window
+from appliance.messages import keep_message, mark_told, untold
 from appliance.results.carrier import PacsCarrier
+from appliance.results.webhook import WebhookLink
 from appliance.schema import answers
 from appliance.settings import Cloud, Pacs
 from store_forward import outbox
 from store_forward.bandwidth import Bandwidth
 from store_forward.database import reading, writing
-from store_forward.errors import DeliveryDeferred
+from store_forward.errors import DeliveryDeferred, DeliveryRefused
 from store_forward.moves import WOKEN_AT_ONCE
 from store_forward.outbox import Contact, Delivery
 from store_forward.spool import Spool
 from store_forward.uplink import CloudLink
 
+log = structlog.get_logger()
 CLOUD = "cloud"
 _PAUSE_S = 0.2
 
@@ -46,7 +50,9 @@ class CloudCarrier:
 
 
 class AnswerLane:
-    """Fetches answers, keeps them durably, then moves the cursor: all in one transaction.
+    """Fetches answers and messages, keeps them durably, then moves the cursor: all in one transaction.
+
+    What became of a message is told after a poll, again and again until the cloud has it.
 
     It is also the link's pulse: the first answer to a poll after an outage makes everything that waits due at once,
     and the lane then takes the urgent first.
@@ -63,16 +69,19 @@ class AnswerLane:
             after = outbox.read_cursor(connection, CLOUD)
             was_up = outbox.contact_of(connection, CLOUD) is Contact.UP
         try:
-            found = self._link.answers(after, self._wait_s if was_up else 0.0)
+            found = self._link.fetch(after, self._wait_s if was_up else 0.0)
         except DeliveryDeferred as deferred:
             with writing(self._engine) as connection:
                 outbox.record_contact(connection, CLOUD, "cloud", contact_after(deferred.cause), deferred.cause, now())
             return False
-        if was_up and not found:
+        if was_up and not found.numbers:
+            self._tell(now)
             return True
         with writing(self._engine) as connection:
             outbox.record_contact(connection, CLOUD, "cloud", Contact.UP, "", now())
-            for answer in found:
+            for message in found.messages:
+                keep_message(connection, message, now())
+            for answer in found.answers:
                 row = {
                     "seq": answer.seq,
                     "payload": answer.case,
@@ -80,11 +89,26 @@ class AnswerLane:
                     "received_at": now(),
                 }
                 connection.execute(insert(answers).values(**row).on_conflict_do_nothing())
-            if found:
-                outbox.advance_cursor(connection, CLOUD, max(answer.seq for answer in found))
+            if found.numbers:
+                outbox.advance_cursor(connection, CLOUD, found.numbers[-1])
         if not was_up:
             self._wake(now)
+        self._tell(now)
         return True
+
+    def _tell(self, now: Callable[[], float]) -> None:
+        """Say what became of messages; what the cloud does not take now is told after the next poll."""
+        with reading(self._engine) as connection:
+            outcomes = untold(connection)
+        if not outcomes:
+            return
+        try:
+            self._link.tell(outcomes)
+        except (DeliveryDeferred, DeliveryRefused) as failed:
+            log.warning("outcomes.not_told", cause=failed.cause)
+            return
+        with writing(self._engine) as connection:
+            mark_told(connection, outcomes, now())
 
     def _wake(self, now: Callable[[], float]) -> None:
         """Bit by bit, so that a long queue keeps nobody from writing meanwhile."""
@@ -100,7 +124,13 @@ class AnswerLane:
 
 
 def build_lanes(
-    cloud: Cloud, token: str | None, pacs: tuple[Pacs, ...], own_title: str, engine: Engine, spool: Spool
+    cloud: Cloud,
+    token: str | None,
+    pacs: tuple[Pacs, ...],
+    own_title: str,
+    engine: Engine,
+    spool: Spool,
+    webhooks: Sequence[WebhookLink] = (),
 ) -> list[Lane | AnswerLane]:
     """Every lane the configuration asks for."""
     lanes: list[Lane | AnswerLane] = []
@@ -109,6 +139,7 @@ def build_lanes(
     for peer in pacs:
         carrier = PacsCarrier(peer, own_title, engine)
         lanes.append(Lane(peer.name, "pacs", carrier, engine, spool, cloud.backoff_cap_s))
+    lanes += [Lane(link.name, "webhook", link, engine, spool, cloud.backoff_cap_s) for link in webhooks]
     return lanes
 
 

@@ -50,7 +50,7 @@ def answer(runner: PackRunner, pixels: NDArray[Any]) -> Answer:
         reading = runner.read(pixels)
     except CannotTriage as refused:
         return Answer(reason=refused.reason)
-    decision = decide(reading.abnormality, runner.pack.manifest.thresholds)
+    decision = decide(reading.abnormality, runner.lines.thresholds)
     return Answer(tuple(one.probability for one in reading.findings), reading.abnormality, decision)
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -57,6 +57,23 @@ class Thresholds(BaseModel):
         return self
 
 
+def settles_no_more(lines: Thresholds, own: Thresholds) -> bool:
+    """Whether every image that ``lines`` settle, ``own`` settle the same way; the others are escalated."""
+    return lines.routine_below <= own.routine_below and lines.urgent_from >= own.urgent_from
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lines:
+    """The thresholds a decision was made with. ``set_by`` says who set them; empty: they are the pack's own.
+
+    ``bound`` is what the pack shows for its own lines; None for any others, for which nobody has shown it.
+    """
+
+    thresholds: Thresholds
+    set_by: str = ""
+    bound: Mapping[str, float] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class PackIdentity:
     """Which model pack spoke; ``digest`` is the SHA-256 of its manifest in hexadecimal."""
@@ -83,7 +100,8 @@ class ImageResult:
     probability the decision rests on: that one of the findings the pack acts on is present. ``heat_map`` is
     ``(rows, columns)`` float32 in 0..1 over the whole of the original image, possibly at a lower resolution, and
     ``shown`` the finding it is drawn for. ``reason`` is set for ``not_triaged``, and for ``escalate`` when the image
-    was out of scope. ``reduced`` is what the pack's head would read in place of the image.
+    was out of scope. ``reduced`` is what the pack's head would read in place of the image. ``lines`` are those it was
+    decided with, None unless a model ran.
     """
 
     sop_instance_uid: str
@@ -98,6 +116,7 @@ class ImageResult:
     reduced: bytes | None = None
     device: str | None = None
     latency_ms: ImageLatency = field(default_factory=ImageLatency)
+    lines: Lines | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from models.decision import PackIdentity
+from models.decision import Lines, PackIdentity
 from models.errors import PackRejected
 from models.manifest import SCHEMA_VERSION, Manifest
 
@@ -30,6 +30,13 @@ class ModelPack:
     def identity(self) -> PackIdentity:
         """Name, version and digest, as they stand in results and reports."""
         return PackIdentity(self.manifest.name, self.manifest.version, self.digest)
+
+    @property
+    def lines(self) -> Lines:
+        """The pack's own thresholds, with the bound that its calibration showed for them."""
+        bound = self.manifest.calibration.get("bound")
+        shown = {name: float(value) for name, value in bound.items()} if isinstance(bound, dict) else None
+        return Lines(self.manifest.thresholds, bound=shown)
 
     @property
     def network(self) -> Path:

@@ -63,6 +63,8 @@ class Reading:
 class PackRunner:
     """Reads images with one pack on one device. Not safe for use from two threads at once.
 
+    ``lines`` are the pack's own until somebody puts others there.
+
     Raises:
         PackRejected: the pack names a gate or a head that cannot be used.
     """
@@ -76,6 +78,7 @@ class PackRunner:
         self._head = load_head(pack.folder / head, manifest.name, manifest.outputs) if head is not None else None
         self._first = manifest.outputs - len(manifest.findings)  # softmax has the normal class in front
         self._acting = [manifest.findings.index(name) for name in manifest.acts_on]
+        self.lines = pack.lines
 
     @property
     def device(self) -> str:
@@ -140,7 +143,7 @@ class PackRunner:
 
     def _shown(self, present: NDArray[np.float64], abnormality: float) -> int:
         """The finding to draw: a probable harmless one must not stand where a less probable one decides."""
-        decides = abnormality >= self.pack.manifest.thresholds.routine_below
+        decides = abnormality >= self.lines.thresholds.routine_below
         return max(self._acting if decides else range(len(present)), key=lambda index: float(present[index]))
 
     def _features(self, outputs: dict[str, FloatImage]) -> FloatImage:

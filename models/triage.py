@@ -58,7 +58,7 @@ class Triage:
             return self._refused(facts.sop_instance_uid, refused, _since_ms(started))
         return ImageResult(
             sop_instance_uid=facts.sop_instance_uid,
-            decision=decide(reading.abnormality, runner.pack.manifest.thresholds),
+            decision=decide(reading.abnormality, runner.lines.thresholds),
             pack=runner.pack.identity,
             findings=reading.findings,
             abnormality=reading.abnormality,
@@ -67,6 +67,7 @@ class Triage:
             reduced=reading.reduced,
             device=runner.device,
             latency_ms=ImageLatency(decode_ms, reading.infer_ms, _since_ms(started)),
+            lines=runner.lines,
         )
 
     def _open(self, path: Path) -> Dataset:

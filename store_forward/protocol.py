@@ -1,4 +1,6 @@
-"""What box and cloud say to each other: resumable uploads after tus 1.0, receipts, and numbered answers.
+"""What box and cloud say to each other: resumable uploads after tus 1.0, receipts, and one numbered stream down.
+
+The stream carries answers and messages (notices, new thresholds); what became of each message is told back.
 
 The part of tus that is used: creation (POST), offset (HEAD), chunks (PATCH). Two things are added. The
 receipt: the answer to the last chunk, or to any later question about the same upload, carries
@@ -12,12 +14,14 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from typing import Annotated, Final, Literal
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 UPLOADS_PATH: Final = "/v1/uploads"
 ANSWERS_PATH: Final = "/v1/answers"
+OUTCOMES_PATH: Final = "/v1/outcomes"
 HEALTH_PATH: Final = "/v1/health"
 
 TUS_VERSION: Final = "1.0.0"
@@ -100,10 +104,76 @@ class Answer(Verdict):
     answered_at: Annotated[float, Field(ge=0)]
 
 
+class Message(_Message):
+    """Something else for one box, in the same numbering. What its ``body`` must be depends on ``kind``.
+
+    The box keeps whatever comes and says afterwards what it did with it: one that it does not understand holds up
+    no answer behind it.
+    """
+
+    seq: Annotated[int, Field(ge=1)]
+    kind: Annotated[str, Field(pattern=r"^[a-z_]{1,50}$")]
+    sent_at: Annotated[float, Field(ge=0)]
+    body: dict[str, Any]
+
+
+class NoticeBody(_Message):
+    """Of a message of the kind ``notice``: words of the cloud's operator, for a person at the box."""
+
+    level: Literal["info", "warning"]
+    text: Annotated[str, Field(min_length=1, max_length=1000)]
+
+    @field_validator("text")
+    @classmethod
+    def _one_line(cls, text: str) -> str:
+        if not text.isprintable():
+            raise ValueError("no control characters")
+        return text
+
+
+class ThresholdsBody(_Message):
+    """Of a message of the kind ``thresholds``: lines for the pack with this digest, instead of its own."""
+
+    pack_digest: Digest
+    routine_below: Annotated[float, Field(ge=0, le=1)]
+    urgent_from: Annotated[float, Field(ge=0, le=1)]
+
+
 class Answers(_Message):
-    """The body of a reply to GET /v1/answers; rising ``seq``."""
+    """The body of a reply to GET /v1/answers; rising ``seq``, that of both lists together without repetition."""
 
     answers: Annotated[list[Answer], Field(max_length=10_000)]
+    messages: Annotated[list[Message], Field(max_length=10_000)] = []
+
+    @property
+    def numbers(self) -> list[int]:
+        """Every ``seq`` of the two lists, rising; one that is there twice stays there twice."""
+        return sorted([*(one.seq for one in self.answers), *(one.seq for one in self.messages)])
+
+
+class MessageOutcome(StrEnum):
+    """What a box did with a message."""
+
+    APPLIED = "applied"
+    REFUSED = "refused"
+    SHOWN = "shown"
+    ACKNOWLEDGED = "acknowledged"
+
+
+class Outcome(_Message):
+    """What became of one message at the box; ``reason`` says why it was refused, ``at`` when, by the box's clock."""
+
+    seq: Annotated[int, Field(ge=1)]
+    outcome: MessageOutcome
+    reason: Annotated[str, Field(max_length=100)] | None = None
+    at: Annotated[float, Field(ge=0)]
+
+
+class Outcomes(_Message):
+    """The body of POST /v1/outcomes. Told again, it changes nothing."""
+
+    box: BoxId
+    outcomes: Annotated[list[Outcome], Field(max_length=1000)]
 
 
 def encode_metadata(metadata: UploadMetadata) -> str:

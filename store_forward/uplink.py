@@ -22,7 +22,7 @@ from store_forward.bandwidth import Bandwidth
 from store_forward.chunking import ChunkSize
 from store_forward.errors import DeliveryDeferred, DeliveryRefused
 from store_forward.exchange import Exchange, Reply
-from store_forward.protocol import Answer, Answers, Receipt, UploadMetadata
+from store_forward.protocol import Answer, Answers, Outcome, Outcomes, Receipt, UploadMetadata
 from store_forward.spool import file_digest
 
 LARGEST_ANSWERS_BYTES: Final = 16 * 1024 * 1024
@@ -80,7 +80,11 @@ class CloudLink:
             raise DeliveryRefused("spool_object_missing", "the spooled file is gone") from error
 
     def answers(self, after: int, wait_s: float) -> list[Answer]:
-        """Answers with a number above ``after``, in order; waits up to ``wait_s`` at the cloud for the first.
+        """Only the answers of :meth:`fetch`."""
+        return self.fetch(after, wait_s).answers
+
+    def fetch(self, after: int, wait_s: float) -> Answers:
+        """What has a number above ``after``, in order; waits up to ``wait_s`` at the cloud for the first.
 
         Raises DeliveryDeferred: also for a reply that makes no sense, of which nothing is then taken over.
         """
@@ -91,13 +95,23 @@ class CloudLink:
         if reply.status != 200:
             raise reply.failure()
         try:
-            answers = Answers.model_validate_json(reply.body).answers
+            found = Answers.model_validate_json(reply.body)
         except ValidationError as error:
             raise DeliveryDeferred("cloud_answer_unreadable", f"{error.error_count()} errors in answers") from None
-        numbers = [after, *(answer.seq for answer in answers)]
-        if any(later <= earlier for earlier, later in pairwise(numbers)):
-            raise DeliveryDeferred("cloud_answer_unreadable", "answers are not numbered upward")
-        return answers
+        for numbers in ([one.seq for one in found.answers], [one.seq for one in found.messages], found.numbers):
+            if any(later <= earlier for earlier, later in pairwise([after, *numbers])):
+                raise DeliveryDeferred("cloud_answer_unreadable", "answers are not numbered upward")
+        return found
+
+    def tell(self, outcomes: list[Outcome]) -> None:
+        """Say what became of messages; when this returns, the cloud has it durably.
+
+        Raises DeliveryDeferred, DeliveryRefused.
+        """
+        body = Outcomes(box=self._box_id, outcomes=outcomes).model_dump_json().encode()
+        reply = self._exchange.ask("POST", protocol.OUTCOMES_PATH, {"Content-Type": "application/json"}, body)
+        if reply.status != 204:
+            raise reply.failure()
 
 
 class _Upload:

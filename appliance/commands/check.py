@@ -14,6 +14,7 @@ from appliance.errors import ConfigurationInvalid
 from appliance.home import Home, open_home
 from appliance.privacy.errors import SiteKeyUnusable
 from appliance.privacy.package import site_key
+from appliance.results.webhook import signing_key
 from appliance.schema import set_aside
 from appliance.settings import Settings
 from store_forward.database import reading
@@ -22,7 +23,7 @@ from store_forward.errors import DatabaseUnusable, SpoolFull
 
 def examine(settings: Settings, *, rehash: bool, repair: bool = False) -> list[CheckResult]:
     """Look at everything; nothing is changed unless ``repair``. ``rehash`` reads every spooled file back."""
-    results = [CheckResult("configuration", True, "valid"), _secret(settings)]
+    results = [CheckResult("configuration", True, "valid"), _secret(settings), *_webhooks(settings)]
     results.append(database_result(settings, repair=repair))
     if not results[-1].ok:
         return results
@@ -52,6 +53,17 @@ def _secret(settings: Settings) -> CheckResult:
         repair = f"set {settings.cloud.token_variable} or cloud.token_file"
         return CheckResult("cloud", False, f"no token for {settings.cloud.url}: {repair}")
     return CheckResult("cloud", True, settings.cloud.url)
+
+
+def _webhooks(settings: Settings) -> list[CheckResult]:
+    results = []
+    for webhook in settings.webhook:
+        try:
+            signing_key(webhook)
+            results.append(CheckResult(f"webhook {webhook.name}", True, webhook.url))
+        except ConfigurationInvalid as invalid:
+            results.append(CheckResult(f"webhook {webhook.name}", False, "; ".join(invalid.problems)))
+    return results
 
 
 def _disk(home: Home) -> CheckResult:

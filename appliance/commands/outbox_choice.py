@@ -75,7 +75,8 @@ def require_destination(words: Words, settings: Settings, engine: Engine) -> Non
     """A name that is neither configured nor in the outbox is a slip of the pen. Raises WrongChoice."""
     if words.destination is None:
         return
-    configured = {peer.name for peer in settings.pacs} | ({"cloud"} if settings.cloud.url is not None else set())
+    configured = {peer.name for peer in settings.pacs} | {webhook.name for webhook in settings.webhook}
+    configured |= {"cloud"} if settings.cloud.url is not None else set()
     with reading(engine) as connection:
         known = configured | set(destination_names(connection))
     if words.destination not in known:

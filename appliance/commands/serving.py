@@ -15,6 +15,7 @@ from appliance.errors import ConfigurationInvalid
 from appliance.packs import installed_folder_of
 from appliance.privacy.package import site_key
 from appliance.process import PROCESSES, run_process
+from appliance.results.webhook import signing_key
 from appliance.settings import Settings
 from appliance.standby.keeper import standby_token
 from appliance.supervisor import Supervisor, stop_event
@@ -32,6 +33,8 @@ def serve_box(settings: Settings, config: Path | None) -> None:
     home.engine.dispose()
     secret(settings.cloud.token_file, settings.cloud.token_variable)  # a missing secret is said now, not at night
     standby_token(settings)  # likewise
+    for webhook in settings.webhook:
+        signing_key(webhook)
     dicom, page = settings.dicom, settings.page
     sys.stdout.write(f"DICOM  {dicom.ae_title} at {dicom.host}:{dicom.port}\n")
     sys.stdout.write(f"page   http://{page.host}:{page.port}/\n")

@@ -6,11 +6,12 @@ import time
 from typing import Any
 
 from appliance.home import open_home
+from appliance.messages import acknowledge
 from appliance.settings import Settings
 from appliance.standby.view import StandbyView, standby_line
 from appliance.web.views import status, status_dict
 from appliance.web.wording import ROOM_WORDS, alone_words, filling_words
-from store_forward.database import reading
+from store_forward.database import reading, writing
 
 
 def status_of(settings: Settings) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def status_of(settings: Settings) -> dict[str, Any]:
 
 def status_text(found: dict[str, Any]) -> str:
     """The same in a few lines for a person."""
-    lines = [f"{'!' if one['severity'] == 'problem' else '·'} {one['text']}" for one in found["notices"]]
+    lines = [_notice_line(one) for one in found["notices"]]
     tallied = {**found["worklist"]["counts"], "pending": found["worklist"]["pending_count"]}
     counts = ", ".join(f"{count} {name}" for name, count in tallied.items() if count)
     lines.append(f"studies      {counts or 'none yet'}")
@@ -46,6 +47,20 @@ def status_text(found: dict[str, Any]) -> str:
     lines.append(f"disk full    {filling_words(meter['recorded_days'], meter['full_in_days'])}")
     lines.append(f"SQLite       {found['sqlite_version']}")
     return "\n".join(lines)
+
+
+def acknowledge_notice(settings: Settings, number: int) -> bool:
+    """A person has read a notice of the cloud's operator; False when there is none with this number."""
+    home = open_home(settings)
+    with writing(home.engine) as connection:
+        known = acknowledge(connection, number, time.time())
+    home.engine.dispose()
+    return known
+
+
+def _notice_line(notice: dict[str, Any]) -> str:
+    how = f" (scanside status --acknowledge {notice['message']})" if notice["message"] is not None else ""
+    return f"{'!' if notice['severity'] == 'problem' else '·'} {notice['text']}{how}"
 
 
 def _agreement_lines(agreement: dict[str, Any]) -> list[str]:

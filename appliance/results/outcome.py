@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from appliance.schema import Agreement
-from models.decision import Decision, PackIdentity
+from models.decision import Decision, Lines, PackIdentity
 from models.reasons import EXPLANATIONS, Reason
 
 #: What an answer of the cloud rests on.
@@ -53,7 +53,8 @@ class StudyOutcome:
 
     ``abnormality`` is the highest probability any image was decided by, None when none was read. ``shown`` is the
     finding that the heat map of the deciding image is drawn for. ``provisional`` while the full model is asked.
-    ``images_digest`` names the set of images that were given to be read.
+    ``images_digest`` names the set of images that were given to be read. ``lines`` are those it was decided with, None
+    when no model could speak.
     """
 
     study_instance_uid: str
@@ -70,6 +71,7 @@ class StudyOutcome:
     shown: ImageFinding | None = None
     provisional: bool = False
     images_digest: str = ""
+    lines: Lines | None = None
 
     @property
     def edition(self) -> str:
@@ -89,6 +91,16 @@ class StudyOutcome:
         """What was found on one image, the most probable first; empty when it was not read."""
         on_image = [one for one in self.findings if one.sop_instance_uid == sop_instance_uid]
         return sorted(on_image, key=lambda one: -one.probability)
+
+
+def lines_in_words(lines: Lines) -> str:
+    """The lines a decision was made with, and whose they are: "routine below 0.02, urgent from 0.93 (the pack's own)".
+
+    The bound that a pack states is about its own lines alone.
+    """
+    thresholds = lines.thresholds
+    whose = f"set by {lines.set_by}; the pack's bound is not about them" if lines.set_by else "the pack's own"
+    return f"routine below {thresholds.routine_below:.4g}, urgent from {thresholds.urgent_from:.4g} ({whose})"
 
 
 def in_words(decision: Decision, reason: Reason | None, detail: str = "") -> str:

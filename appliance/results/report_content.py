@@ -33,6 +33,7 @@ from appliance.results.outcome import (
     ImageFinding,
     StudyOutcome,
     in_words,
+    lines_in_words,
 )
 from appliance.results.reference import derived_uid, is_image
 from appliance.schema import Agreement
@@ -84,6 +85,8 @@ def measurement_report(known: Sequence[Dataset], outcome: StudyOutcome) -> Measu
         (_COMMENT, DISCLAIMER),
         (_CONCLUSION, in_words(outcome.decision, outcome.reason, outcome.detail)),
     ]
+    if outcome.lines is not None:
+        sentences.append((_COMMENT, f"Decided with the lines: {lines_in_words(outcome.lines)}"))
     if outcome.provisional:
         sentences.append((_COMMENT, PROVISIONAL))
     if outcome.answer:

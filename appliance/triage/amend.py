@@ -16,7 +16,7 @@ from appliance.triage.deliveries import ESCALATIONS, FEATURES, IMAGE
 from appliance.triage.image_after_all import image_request, send_image, wants_image
 from appliance.triage.payloads import PayloadMaker
 from appliance.triage.queue import image_is_asked, settle_if_done
-from models.decision import Decision, PackIdentity
+from models.decision import Decision, Lines, PackIdentity, Thresholds
 from models.reasons import Reason
 from store_forward.database import reading, writing
 from store_forward.outbox import DeliveryRequest, deliveries, enqueue
@@ -106,6 +106,7 @@ def _amended_outcome(connection: Connection, study: Row[Any], answer: Answer) ->
         device=study.device,
         provisional=basis == "features" and image_is_asked(connection, study),
         images_digest=study.images_digest,
+        lines=_lines_of(study),
         answer=AmendedAnswer(
             decision=decision,
             reason=reason,
@@ -117,6 +118,13 @@ def _amended_outcome(connection: Connection, study: Row[Any], answer: Answer) ->
             basis=basis,
         ),
     )
+
+
+def _lines_of(study: Row[Any]) -> Lines | None:
+    if study.routine_below is None or study.urgent_from is None:
+        return None
+    thresholds = Thresholds(routine_below=study.routine_below, urgent_from=study.urgent_from)
+    return Lines(thresholds, study.lines_set_by or "", study.bound)
 
 
 def _reason_of(answer: Answer) -> Reason | None:

@@ -15,6 +15,7 @@ URGENT, ESCALATION, RESULT, BULK = 0, 1, 2, 3
 IMAGE, FEATURES = "escalation", "features"
 ESCALATIONS = (IMAGE, FEATURES)
 _DICOM = "application/dicom"
+_EVENT = "application/json"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,14 @@ def results(
 ) -> list[DeliveryRequest]:
     """Every document to every PACS."""
     return [result(subject, kind, name, stored) for name in destinations for kind, stored in documents]
+
+
+def event(
+    subject: Subject, kind: str, destination: str, payload: StoredObject, event_id: str, *, urgent: bool
+) -> DeliveryRequest:
+    """What was decided, to a webhook; ``event_id`` is what its receiver tells a repeated one by."""
+    request = _request(subject, kind, destination, URGENT if urgent else RESULT, payload, _EVENT)
+    return replace(request, attributes={"event_id": event_id})
 
 
 def _request(

@@ -73,7 +73,7 @@ def reuse_answer(connection: Connection, payload: str) -> None:
 
 
 def _columns(prepared: Prepared) -> dict[str, object]:
-    outcome, pack = prepared.outcome, prepared.outcome.pack
+    outcome, pack, lines = prepared.outcome, prepared.outcome.pack, prepared.outcome.lines
     return {
         "state": StudyState.DECIDED,
         "images_digest": outcome.images_digest,
@@ -87,6 +87,10 @@ def _columns(prepared: Prepared) -> dict[str, object]:
         "device": outcome.device,
         "latency_ms": prepared.latency_ms,
         "decided_at": outcome.decided_at,
+        "routine_below": lines.thresholds.routine_below if lines else None,
+        "urgent_from": lines.thresholds.urgent_from if lines else None,
+        "lines_set_by": lines.set_by if lines else None,
+        "bound": dict(lines.bound) if lines and lines.bound else None,
         "heat_map": prepared.heat_map,
         "heat_map_finding": outcome.shown.name if outcome.shown else None,
         "thumbnail": prepared.thumbnail,

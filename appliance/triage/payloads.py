@@ -10,15 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from appliance.privacy.deidentify import pseudonymous_uid
 from appliance.privacy.errors import CannotDeidentify
 from appliance.privacy.package import package_study
+from appliance.results.event import Event, event_id, event_of
 from appliance.results.outcome import ImageFinding, StudyOutcome
 from appliance.results.picture import as_png, build_picture, overlay
 from appliance.results.reference import can_be_referenced
 from appliance.results.report import build_report
-from appliance.settings import Settings
+from appliance.settings import EventType, Settings
 from appliance.triage.asked import Asked, features_of
-from appliance.triage.deliveries import Subject, results
+from appliance.triage.deliveries import Subject, event, results
 from appliance.triage.outcome_rows import Prepared
 from appliance.triage.queue import Claim
 from models.decision import Decision, ImageResult, StudyDecision
@@ -39,6 +41,8 @@ class PayloadMaker:
         self._spool = spool
         self._site_key = site_key
         self._pacs = [pacs.name for pacs in settings.pacs]
+        self._webhooks = settings.webhook
+        self._box_id = settings.cloud.box_id
         self._has_cloud = settings.cloud.url is not None
         self._escalate = settings.cloud.escalate
         self._limits = PixelLimits(settings.limits.max_pixels, settings.limits.max_decoded_bytes)
@@ -65,7 +69,7 @@ class PayloadMaker:
         small = self._keep(as_png(overlay(shown[1], heat_map, _THUMBNAIL_PX))) if shown else None
         subject = _subject(outcome)
         documents, unsaid = self._documents(_sources(paths, read), outcome, shown, heat_map)
-        requests = results(subject, documents, self._pacs)
+        requests = results(subject, documents, self._pacs) + self._events(outcome, "study.decided")
         requests += asked.requests(subject)
         return Prepared(
             outcome=outcome,
@@ -83,13 +87,31 @@ class PayloadMaker:
         return Asked(archive=archive, left_out=left_out, withheld=withheld)
 
     def amended_report(self, paths: Sequence[Path], outcome: StudyOutcome) -> list[DeliveryRequest]:
-        """The report once more, now with the cloud's answer in it."""
+        """The report once more, now with the cloud's answer in it, and the same for those who get events."""
         headers = _headers(paths)
+        told = self._events(outcome, "study.amended")
         if not self._pacs or not headers:
-            return []
+            return told
         report = self._keep(build_report(headers, outcome))
-        kind = "features_report" if outcome.answer and outcome.answer.basis == "features" else "amended_report"
-        return results(_subject(outcome), [(kind, report)], self._pacs)
+        from_features = outcome.answer is not None and outcome.answer.basis == "features"
+        kind = "features_report" if from_features else "amended_report"
+        return results(_subject(outcome), [(kind, report)], self._pacs) + told
+
+    def _events(self, outcome: StudyOutcome, kind: EventType) -> list[DeliveryRequest]:
+        """One for each webhook that wants to know; its id follows from study, images, kind and what is answered."""
+        number = event_id(self._site_key, outcome, kind)
+        from_features = outcome.answer is not None and outcome.answer.basis == "features"
+        name = "event_features" if from_features else kind.replace("study.", "event_")
+        requests = []
+        for webhook in self._webhooks:
+            if kind not in webhook.events:
+                continue
+            uid = outcome.study_instance_uid
+            named = pseudonymous_uid(uid, self._site_key) if webhook.study == "pseudonym" else uid
+            told: Event = event_of(outcome, kind, number, self._box_id, named, webhook.study)
+            payload = self._keep(told.model_dump_json().encode())
+            requests.append(event(_subject(outcome), name, webhook.name, payload, number, urgent=told.data.urgent))
+        return requests
 
     def _documents(
         self,
@@ -178,6 +200,7 @@ def _outcome(claim: Claim, read: Sequence[ImageResult], decision: StudyDecision,
         device=spoken.device if spoken else None,
         shown=_shown(read[decision.index or 0]) if read else None,
         images_digest=claim.images_digest,
+        lines=spoken.lines if spoken else None,
     )
 
 

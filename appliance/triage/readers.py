@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from sqlalchemy import Connection, delete, insert
 from appliance.packs import packs_mark, registry_of
 from appliance.schema import NO_DEVICE, devices
 from appliance.settings import Settings
-from models.decision import Decision
+from models.decision import Decision, Lines
 from models.in_use import PacksInUse, open_packs
+from models.pack import ModelPack
 from models.pixels import PixelLimits
 from models.triage import Triage
 
@@ -32,6 +34,17 @@ class Readers:
         connection.execute(delete(devices))
         for row in self._rows():
             connection.execute(insert(devices).values(measured_at=now, **row))
+
+    @property
+    def packs_in_use(self) -> dict[str, ModelPack]:
+        """Every pack that is to read here, by its digest, whether anything can run it or not."""
+        found = [*(pack for pack, _ in self.packs.opened), *(pack for pack, _ in self.packs.unopened)]
+        return {pack.digest: pack for pack in found}
+
+    def read_with(self, lines: Mapping[str, Lines]) -> None:
+        """Decide by these lines from here on, by the digest of the pack; a pack that is not named by its own."""
+        for pack, opened in self.packs.opened:
+            opened.runner.lines = lines.get(pack.digest, pack.lines)
 
     def _rows(self) -> list[dict[str, object]]:
         rows: list[dict[str, object]] = []

@@ -19,13 +19,14 @@ from appliance.packs import packs_mark
 from appliance.privacy.package import site_key
 from appliance.settings import Settings
 from appliance.triage.amend import apply_next_answer
+from appliance.triage.messages import apply_next_message, lines_in_use
 from appliance.triage.outcome_rows import Prepared, commit_outcome
 from appliance.triage.payloads import PayloadMaker
 from appliance.triage.queue import Claim, claim_next, complete_quiet_studies, requeue_interrupted
 from appliance.triage.readers import Readers, open_readers
 from models.decision import Decision, ImageResult, StudyDecision, decide_study
 from models.reasons import Reason
-from store_forward.database import writing
+from store_forward.database import reading, writing
 from store_forward.errors import SpoolFull
 from store_forward.spool import Spool
 
@@ -57,7 +58,7 @@ class TriageWorker:
         self._open_readers(now)
 
     def step(self, now: float) -> bool:
-        """Do the next piece of work: an answer from the cloud, or a study. False when there is none.
+        """Do the next piece of work: a message or an answer from the cloud, or a study. False when there is none.
 
         Without disk room for its payloads no study is claimed: it waits, and no attempt is counted. A pack that was
         activated since the last piece of work reads from here on.
@@ -65,6 +66,9 @@ class TriageWorker:
         if self._readers is not None and self._readers.mark != packs_mark(self._settings):
             self._open_readers(now)
             log.info("packs.reloaded")
+        if self._readers is not None and apply_next_message(self._engine, self._readers.packs_in_use, now):
+            self._take_lines()
+            return True
         if not self._has_room():
             return False
         if apply_next_answer(self._engine, self._payloads, self._home.spool, now):
@@ -82,6 +86,12 @@ class TriageWorker:
             self._readers = open_readers(self._settings, self._home.devices_cache)
         with writing(self._engine) as connection:
             self._readers.record_devices(connection, now)
+        self._take_lines()
+
+    def _take_lines(self) -> None:
+        assert self._readers is not None, "start() comes first"
+        with reading(self._engine) as connection:
+            self._readers.read_with(lines_in_use(connection))
 
     def _has_room(self) -> bool:
         had, self._roomy = self._roomy, True

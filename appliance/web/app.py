@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -18,10 +19,11 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from appliance.messages import acknowledge
 from appliance.settings import Settings
 from appliance.standby.endpoint import PulseEndpoint
 from appliance.standby.keeper import standby_token
@@ -33,7 +35,7 @@ from appliance.web.pages import FOLDER, make_templates
 from appliance.web.study import refers_to, study_view
 from appliance.web.views import status, status_dict
 from appliance.web.worklist import SHOWN, WorklistRequest
-from store_forward.database import reading
+from store_forward.database import reading, writing
 from store_forward.spool import DIGEST, Spool
 
 #: How many browsers may watch at the same time; one more is told to come back later.
@@ -54,6 +56,7 @@ def build_app(settings: Settings, engine: Engine, spool: Spool, clock: Callable[
             Route("/fragments/studies/{uid:path}", site.study_fragment),
             Route("/images/{digest}", site.image),
             Route("/events", site.events),
+            Route("/notices/{seq:int}/acknowledge", site.acknowledge, methods=["POST"]),
             Route("/healthz", site.healthz),
             Route("/api/status", site.api_status),
             Route(PULSE_PATH, pulse.answer, methods=["POST"]),
@@ -114,6 +117,17 @@ class _Site:
             raise HTTPException(404, "There is no such picture.")
         kept = {"Cache-Control": "private, max-age=3600, immutable"}
         return FileResponse(path, media_type="image/png", headers=kept)
+
+    def acknowledge(self, request: Request) -> Response:
+        """A person has read a notice. Taken only from this page itself: no foreign site can send the form."""
+        headers = request.headers
+        if urlsplit(headers.get("origin", "")).netloc != headers.get("host"):
+            raise HTTPException(403, "This form is sent from the status page itself.")
+        with writing(self.engine) as conn:
+            known = acknowledge(conn, request.path_params["seq"], self.clock())
+        if not known:
+            raise HTTPException(404, "There is no such notice on this box.")
+        return RedirectResponse("/", 303)
 
     async def events(self, _request: Request) -> Response:
         if self.watchers >= MOST_WATCHERS:

@@ -12,7 +12,7 @@ from sse_starlette import ServerSentEvent
 
 from appliance.disk.tables import quarantined, take_ups
 from appliance.packs import packs_mark
-from appliance.schema import StudyState, devices, processes, set_aside, studies, study_events
+from appliance.schema import StudyState, devices, messages, processes, set_aside, studies, study_events
 from appliance.settings import Settings
 from appliance.standby.state import standing_row
 from appliance.web.box import Storage, Surroundings, storage, take_surroundings
@@ -43,6 +43,7 @@ def state_digest(conn: Connection, now: float, disk: Storage) -> str:
         conn.scalar(select(func.max(study_events.c.id))),
         conn.scalar(select(func.max(delivery_events.c.id))),
         conn.scalar(select(func.max(set_aside.c.id))),
+        conn.scalar(select(func.max(messages.c.outcome_at))),
         conn.scalar(select(func.max(c.last_received_at))),
         conn.scalar(select(func.max(devices.c.measured_at))),
         [list(row) for row in conn.execute(by_state)],

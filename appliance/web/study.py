@@ -10,8 +10,10 @@ from sqlalchemy import Connection, func, select
 from appliance.disk.quarantine import TROUBLE_WORDS, Trouble
 from appliance.disk.removals import DELETED
 from appliance.disk.tables import deletions, quarantined
+from appliance.results.outcome import lines_in_words
 from appliance.schema import findings, instances, studies, study_events
 from appliance.web.worklist import StudyRow, study_rows
+from models.decision import Lines, Thresholds
 from store_forward.outbox import deliveries, delivery_events
 
 MOST_EVENTS = 300
@@ -21,7 +23,7 @@ MOST_INSTANCES = 50
 
 @dataclass(frozen=True)
 class Reader:
-    """Which pack read the study; ``latency_ms`` is None for the cloud."""
+    """Which pack read the study; ``latency_ms`` is None for the cloud, of which ``lines`` are not known here."""
 
     pack: str
     version: str
@@ -29,6 +31,7 @@ class Reader:
     device: str
     latency_ms: float | None
     at: float | None
+    lines: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,15 @@ def _box_reader(row: Any) -> Reader | None:
         row.device or "",
         row.latency_ms,
         row.decided_at,
+        _lines_words(row),
     )
+
+
+def _lines_words(row: Any) -> str:
+    if row.routine_below is None or row.urgent_from is None:
+        return ""
+    thresholds = Thresholds(routine_below=row.routine_below, urgent_from=row.urgent_from)
+    return lines_in_words(Lines(thresholds, row.lines_set_by or ""))
 
 
 def _cloud_reader(row: Any) -> Reader | None:

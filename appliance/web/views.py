@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from appliance.disk.autonomy import Autonomy, autonomy
 from appliance.disk.days import day_of, recorded_days
+from appliance.messages import open_notices
 from appliance.schema import NO_DEVICE
 from appliance.settings import Settings
 from appliance.standby.view import StandbyView, standby_notices, standby_view
@@ -45,10 +46,14 @@ _PATIENT_FIELDS = (
 
 @dataclass(frozen=True)
 class Notice:
-    """Something a person should see first; ``severity`` is "problem" or "note"."""
+    """Something a person should see first; ``severity`` is "problem" or "note".
+
+    ``message`` is the number of a notice from the cloud's operator, which stays until a person has acknowledged it.
+    """
 
     severity: str
     text: str
+    message: int | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,10 @@ def status(
     of_two = tuple(Notice(*said) for said in standby_notices(pair, now))
     return StatusView(
         now=now,
-        notices=notices(now, links, procs, disk, around, tried, disk_troubles(conn), of_two),
+        notices=(
+            *_operator_notices(conn),
+            *notices(now, links, procs, disk, around, tried, disk_troubles(conn), of_two),
+        ),
         worklist=worklist(conn, request or WorklistRequest(), settings.page.show_patient),
         destinations=links,
         parked=parked_deliveries(conn, [link.name for link in links]),
@@ -107,6 +115,13 @@ def status(
         sqlite_version=sqlite_version(),
         standby=pair,
     )
+
+
+def _operator_notices(conn: Connection) -> list[Notice]:
+    return [
+        Notice("problem" if one.level == "warning" else "note", f"From the cloud's operator: {one.text}", one.seq)
+        for one in open_notices(conn)
+    ]
 
 
 def notices(

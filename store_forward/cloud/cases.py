@@ -81,9 +81,25 @@ answer_feed: Final = Table(
     CLOUD_METADATA,
     Column("seq", Integer, primary_key=True, autoincrement=True),
     Column("box", Text, nullable=False),
-    Column("digest", Text, ForeignKey("cases.digest"), nullable=False),
+    Column("digest", Text, ForeignKey("cases.digest")),  # of an answer; a message has the next three instead
+    Column("kind", Text),
+    Column("body", JSON(none_as_null=True)),
+    Column("sent_at", Float),
+    Column("outcome", Text),
+    Column("reason", Text),
+    Column("outcome_at", Float),
     UniqueConstraint("box", "digest"),
+    CheckConstraint("(digest IS NULL) = (kind IS NOT NULL)", name="answer_or_message"),
+    CheckConstraint("(kind IS NULL) = (body IS NULL) AND (kind IS NULL) = (sent_at IS NULL)", name="message_whole"),
     sqlite_autoincrement=True,
+)
+
+#: Who has ever asked for answers: a notice to all boxes goes to these.
+boxes: Final = Table(
+    "boxes",
+    CLOUD_METADATA,
+    Column("name", Text, primary_key=True),
+    Column("first_asked_at", Float, nullable=False),
 )
 
 

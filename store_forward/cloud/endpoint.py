@@ -26,10 +26,11 @@ from store_forward.cloud.errors import UploadRefused
 from store_forward.cloud.reception import Reception
 from store_forward.cloud.settings import CloudSettings
 from store_forward.cloud.uploads import Upload
-from store_forward.protocol import Answers, BoxId, Receipt, UploadMetadata
+from store_forward.protocol import BoxId, Outcomes, Receipt, UploadMetadata
 
 log = structlog.get_logger()
 _OURS: Final = {protocol.TUS_RESUMABLE: protocol.TUS_VERSION, "Cache-Control": "no-store"}
+_LARGEST_OUTCOMES_BYTES: Final = 1_048_576
 
 
 class _AnswersQuery(BaseModel):
@@ -99,19 +100,36 @@ class Endpoint:
         return _standing(found, 204)
 
     async def answers(self, request: Request) -> Response:
-        """GET /v1/answers: those after a number; waits for the first if asked to."""
+        """GET /v1/answers: answers and messages after a number; waits for the first if asked to."""
         try:
             query = _AnswersQuery.model_validate(dict(request.query_params))
         except ValidationError as error:
             raise UploadRefused(400, "box, after and wait_s are not as they must be") from error
+        await run_in_threadpool(self._reception.meet, query.box, time.time())
         clock = asyncio.get_running_loop().time
         until = clock() + min(query.wait_s, self._settings.max_wait_s)
         while True:
             found = await run_in_threadpool(self._reception.answers, query.box, query.after)
-            if found or clock() >= until or self._stopping() or await request.is_disconnected():
+            if found.numbers or clock() >= until or self._stopping() or await request.is_disconnected():
                 break
             await asyncio.sleep(self._settings.answer_poll_s)
-        return Response(Answers(answers=found).model_dump_json(), 200, _OURS, "application/json")
+        return Response(found.model_dump_json(), 200, _OURS, "application/json")
+
+    async def outcomes(self, request: Request) -> Response:
+        """POST /v1/outcomes: what became of messages; 204 when it is kept."""
+        _require_version(request)
+        body = bytearray()
+        pieces = aiter(request.stream())
+        while (piece := await self._next_piece(pieces)) is not None:
+            body += piece
+            if len(body) > _LARGEST_OUTCOMES_BYTES:
+                raise UploadRefused(protocol.TOO_LARGE, f"outcomes have at most {_LARGEST_OUTCOMES_BYTES} bytes")
+        try:
+            told = Outcomes.model_validate_json(bytes(body))
+        except ValidationError as error:
+            raise UploadRefused(400, "these are no outcomes") from error
+        await run_in_threadpool(self._reception.note, told)
+        return Response(status_code=204, headers=_OURS)
 
     async def health(self, _request: Request) -> Response:
         """GET /v1/health: how many cases stand in each state, and how much room the disk has."""
@@ -197,6 +215,7 @@ def build_app(settings: CloudSettings, stopping: Callable[[], bool] = lambda: Fa
             Route(f"{protocol.UPLOADS_PATH}/{{name}}", endpoint.look, methods=["HEAD"]),
             Route(f"{protocol.UPLOADS_PATH}/{{name}}", endpoint.take, methods=["PATCH"]),
             Route(protocol.ANSWERS_PATH, endpoint.answers, methods=["GET"]),
+            Route(protocol.OUTCOMES_PATH, endpoint.outcomes, methods=["POST"]),
             Route(protocol.HEALTH_PATH, endpoint.health, methods=["GET"]),
         ],
         middleware=[Middleware(_BearerToken, token=settings.token)],

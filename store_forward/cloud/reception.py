@@ -13,13 +13,13 @@ from contextlib import contextmanager
 import structlog
 
 from store_forward import protocol
-from store_forward.cloud import cases
+from store_forward.cloud import cases, messages
 from store_forward.cloud.errors import UploadRefused
 from store_forward.cloud.settings import CloudSettings
 from store_forward.cloud.uploads import Upload, Uploads
 from store_forward.database import create_schema, open_database, reading, writing
 from store_forward.errors import SpoolFull
-from store_forward.protocol import Answer, Receipt, UploadMetadata
+from store_forward.protocol import Answers, Outcomes, Receipt, UploadMetadata
 from store_forward.room import FIRST_BULK_PRIORITY, Room
 from store_forward.spool import Spool, file_digest
 
@@ -130,10 +130,23 @@ class Reception:
                 for digest in lost:
                     cases.give_up(connection, digest)
 
-    def answers(self, box: str, after: int) -> list[Answer]:
-        """The box's next answers, at most ``max_answers``."""
+    def answers(self, box: str, after: int) -> Answers:
+        """The box's next answers and messages, at most ``max_answers``."""
         with reading(self._engine) as connection:
-            return cases.answers_after(connection, box, after, self._settings.max_answers)
+            return messages.feed_after(connection, box, after, self._settings.max_answers)
+
+    def meet(self, box: str, now: float) -> None:
+        """Note that this box asks for answers; a write only the first time."""
+        with reading(self._engine) as connection:
+            known = messages.knows(connection, box)
+        if not known:
+            with writing(self._engine) as connection:
+                messages.meet(connection, box, now)
+
+    def note(self, told: Outcomes) -> None:
+        """Keep what a box says became of its messages."""
+        with writing(self._engine) as connection:
+            messages.note(connection, told)
 
     def counts(self) -> dict[str, int]:
         """How many cases stand in each state."""

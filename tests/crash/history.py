@@ -9,7 +9,7 @@ from typing import Any
 from pydicom import dcmread
 from sqlalchemy import Table, select
 
-from appliance.schema import answers, instances, studies
+from appliance.schema import answers, instances, messages, studies
 from store_forward.cloud.cases import answer_feed, cases
 from store_forward.database import open_database, reading
 from store_forward.outbox import deliveries
@@ -51,6 +51,8 @@ def account_of(site: SmallSite) -> Account:
         rows = _rows(connection, deliveries)
         _at_the_archive(account, site, [row for row in rows if row.destination == "archive"])
         _at_the_cloud(account, [row for row in rows if row.destination == "cloud"], far, Spool(cloud_home / "spool", 0))
+        _at_the_webhook(account, site, [row for row in rows if row.destination == "pager"])
+        _messages(account, connection, far)
         account.stranded += [f"delivery {row.id} is {row.state}" for row in rows if row.state != "delivered"]
         account.stranded += [f"answer {row.seq} waits" for row in _rows(connection, answers) if row.applied_at is None]
         asked = Counter((row.subject, row.revision, row.kind, row.destination) for row in rows)
@@ -92,6 +94,27 @@ def _at_the_archive(account: Account, site: SmallSite, asked: list[Any]) -> None
         account.duplicated += [f"study {study} has a document too many in the archive"] * max(surplus, 0)
 
 
+def _at_the_webhook(account: Account, site: SmallSite, asked: list[Any]) -> None:
+    """Each event at least once, and under one id however often."""
+    ids: dict[bytes, set[str]] = {}
+    for told in site.pager.told:
+        ids.setdefault(told.whole, set()).add(told.headers["webhook-id"])
+    for row in asked:
+        seen = ids.pop(site.home.spool.path(row.payload).read_bytes(), set())
+        if row.state == "delivered" and seen != {row.attributes["event_id"]}:
+            account.lost.append(f"{row.kind} of delivery {row.id} came as {sorted(seen)}")
+    account.duplicated += [f"the webhook was told what nobody decided: {sorted(one)}" for one in ids.values()]
+
+
+def _messages(account: Account, connection: Any, far: Any) -> None:
+    """What was sent has come and been judged, and the cloud knows how."""
+    sent = {row.seq: row.outcome for row in _rows(far, answer_feed) if row.kind is not None}
+    held = {row.seq: row.outcome for row in _rows(connection, messages)}
+    account.lost += [f"message {seq} never came" for seq in sorted(sent.keys() - held.keys())]
+    account.stranded += [f"message {seq} waits" for seq, outcome in held.items() if outcome is None]
+    account.stranded += [f"outcome of message {seq} is not told" for seq in held if sent.get(seq) != held[seq]]
+
+
 def _at_the_cloud(account: Account, asked: list[Any], far: Any, spool: Spool) -> None:
     held = {row.digest: row.state for row in _rows(far, cases)}
     for row in asked:
@@ -99,5 +122,5 @@ def _at_the_cloud(account: Account, asked: list[Any], far: Any, spool: Spool) ->
             account.lost.append(f"escalation of delivery {row.id} is not at the cloud")
     account.duplicated += [f"case {one} was never asked for" for one in held.keys() - {row.payload for row in asked}]
     account.stranded += [f"case {digest} is {state}" for digest, state in held.items() if state != "answered"]
-    fed = Counter((row.box, row.digest) for row in _rows(far, answer_feed))
+    fed = Counter((row.box, row.digest) for row in _rows(far, answer_feed) if row.digest is not None)
     account.duplicated += [f"case {what} was answered twice" for what, times in fed.items() if times > 1]

@@ -66,8 +66,9 @@ def _trace_of(site: SmallSite, name: str, calls: Sequence[str]) -> Path:
             tracer.enter_context(counted(pid, calls, trace))
 
         site.replace(name, attach)
+        last = site.warn()
         site.send(images)
-        assert site.settles(images), f"the box does not work while {name} is traced"
+        assert site.settles(images) and site.hears(last), f"the box does not work while {name} is traced"
     return trace
 
 
@@ -85,6 +86,7 @@ def drawn(points: Sequence[Point], wanted: str, rng: random.Random) -> list[Poin
 def attempt(site: SmallSite, point: Point) -> Tried:
     """Start the process anew, let it be hurt while images flow, and see whether all settles when the hurt is over."""
     images = left = site.new_images()
+    last = site.warn()
     trace = site.folder / "hurt.trace"
     with ExitStack() as tracer:
 
@@ -98,7 +100,7 @@ def attempt(site: SmallSite, point: Point) -> Tried:
             if site.running(point.process).pid != hurt.pid or (point.lasts_s is None and was_spoiled(trace)):
                 break
             time.sleep(0.02)
-    settled = not site.send(left) and site.settles(images)
+    settled = not site.send(left) and site.settles(images) and site.hears(last)
     ended = site.running(point.process).pid != hurt.pid
     return Tried(point, ended or was_spoiled(trace), ended, settled)
 

@@ -24,9 +24,12 @@ from appliance.demo.archive import Archive
 from appliance.demo.stage import free_port, listening
 from appliance.home import open_home
 from appliance.schema import studies
-from store_forward.database import reading
+from store_forward.cloud import messages
+from store_forward.database import open_database, reading, writing
+from store_forward.protocol import NoticeBody, ThresholdsBody
 from tests.crash.processes import Running, fork
 from tests.dicom_factory import as_file, uid
+from tests.listening_webhook import SECRET, WebhookServer, listening_webhook
 from tests.small_box import image
 from tests.tiny_pack import Says, write_tiny_pack
 
@@ -61,12 +64,14 @@ class Told:
 class SmallSite:
     """Use :func:`small_sites`. Processes that end are started again at once, as by their supervisor."""
 
-    def __init__(self, folder: Path, archive: Archive, packs: Path) -> None:
+    def __init__(self, folder: Path, archive: Archive, packs: Path, pager: WebhookServer) -> None:
         self.folder = folder
+        self.pager = pager
         self.archive = archive
         self.dicom_port, self.cloud_port = free_port(), free_port()
         self._token = secrets.token_hex(16)
         folder.mkdir()
+        (folder / "pager-secret").write_text(SECRET, encoding="utf-8")
         self._config = folder / "scanside.toml"
         self._config.write_text(self._configuration(packs), encoding="utf-8")
         self.settings = load_settings(self._config)
@@ -98,6 +103,10 @@ backoff_cap_s = 1.0
 chunk_bytes = 4096
 [cloud_endpoint]
 port = {self.cloud_port}
+[[webhook]]
+name = "pager"
+url = "{self.pager.url}"
+secret_file = "{self.folder / "pager-secret"}"
 [[pacs]]
 name = "archive"
 host = "127.0.0.1"
@@ -135,6 +144,32 @@ timeout_s = 5.0
             self._running[name].kill()
             self.start(name, before)
             return self._running[name]
+
+    def warn(self) -> int:
+        """The cloud's operator sends this box a notice and lines that settle more; returns the last number."""
+        engine = open_database(self.settings.home / "cloud" / "cloud.sqlite")
+        with writing(engine) as connection:
+            box = [self.settings.cloud.box_id]
+            messages.send(connection, box, NoticeBody(level="info", text="hello"), time.time())
+            lines = ThresholdsBody(pack_digest="f" * 64, routine_below=0.5, urgent_from=0.5)
+            [last] = messages.send(connection, box, lines, time.time())
+        engine.dispose()
+        return last
+
+    def hears(self, last: int, timeout_s: float = _SETTLES_S) -> bool:
+        """Wait until the cloud knows what became of every message up to this number; False when it does not by then."""
+        give_up = time.monotonic() + timeout_s
+        while not (done := self.heard(last)) and time.monotonic() < give_up:
+            time.sleep(0.05)
+        return done
+
+    def heard(self, last: int) -> bool:
+        """Whether the cloud knows what became of every message up to this number."""
+        engine = open_database(self.settings.home / "cloud" / "cloud.sqlite")
+        with reading(engine) as connection:
+            known = [one.outcome for one in messages.sent(connection, None, 10_000) if one.seq <= last]
+        engine.dispose()
+        return bool(known) and None not in known
 
     def running(self, name: str) -> Running:
         """The process that has this name now."""
@@ -223,7 +258,8 @@ def small_sites(folder: Path, number: int) -> Iterator[list[SmallSite]]:
         stack.callback(archive.close)
         sites = []
         for place in range(number):
-            sites.append(SmallSite(folder / f"site-{place}", archive, packs))
+            pager = stack.enter_context(listening_webhook())
+            sites.append(SmallSite(folder / f"site-{place}", archive, packs, pager))
             stack.callback(sites[-1].close)
             sites[-1].open()
         yield sites

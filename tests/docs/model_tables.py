@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Iterator, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,9 +13,20 @@ import annotated_types
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from appliance.results.event import Event, EventAnswer, EventData, EventFinding, EventLines, EventPack
 from appliance.settings import CallingPeer, Section, Settings
 from store_forward.cloud.settings import CloudSettings
-from store_forward.protocol import Answer, AnswerFinding, Receipt, UploadMetadata
+from store_forward.protocol import (
+    Answer,
+    AnswerFinding,
+    Message,
+    NoticeBody,
+    Outcome,
+    Outcomes,
+    Receipt,
+    ThresholdsBody,
+    UploadMetadata,
+)
 from tests.docs.markdown import table
 
 #: A number's unit, from how its key ends. Ports, and nothing else, have none.
@@ -95,7 +107,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _allowed(field: FieldInfo) -> str:
-    words = [_type_words(field.annotation)]
+    words = [_type_words(field.annotation, null=field.is_required())]
     for rule in _rules(field):
         words += _rule_words(rule)
     return ", ".join(words)
@@ -127,16 +139,23 @@ def _rule_words(rule: Any) -> list[str]:
     return [f"matches `{pattern}`"] if pattern else []
 
 
-def _type_words(annotation: Any) -> str:
+def _type_words(annotation: Any, *, null: bool = False) -> str:
     origin, inside = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Literal:
         return " or ".join(f'`"{one}"`' for one in inside)
     if origin in (types.UnionType, typing.Union):
-        return _type_words(next(one for one in inside if one is not type(None)))
+        type_words = _type_words(next(one for one in inside if one is not type(None)))
+        return f"{type_words} or null" if null and type(None) in inside else type_words
     if origin is tuple:
         return "list of strings"
     if origin is list:
         return f"list of `{inside[0].__name__}`"
+    if origin is dict:
+        return "object"
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return " or ".join(f'`"{one.value}"`' for one in annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return f"`{annotation.__name__}`"
     if origin is typing.Annotated:
         return _type_words(inside[0])
     words = {int: "whole number", float: "number", bool: "`true` or `false`", str: "string", Path: "path"}
@@ -145,8 +164,18 @@ def _type_words(annotation: Any) -> str:
 
 def messages() -> str:
     """The fields of what box and cloud say to each other."""
+    said = (UploadMetadata, Receipt, Answer, AnswerFinding, Message, NoticeBody, ThresholdsBody, Outcomes, Outcome)
+    return _fields(*said)
+
+
+def events() -> str:
+    """The fields of what a webhook is told."""
+    return _fields(Event, EventData, EventFinding, EventPack, EventLines, EventAnswer)
+
+
+def _fields(*models: type[BaseModel]) -> str:
     parts = []
-    for model in (UploadMetadata, Receipt, Answer, AnswerFinding):
+    for model in models:
         rows = (
             (f"`{name}`", "must be there" if field.is_required() else _when_absent(field), _allowed(field))
             for name, field in model.model_fields.items()
@@ -156,4 +185,6 @@ def messages() -> str:
 
 
 def _when_absent(field: FieldInfo) -> str:
+    if isinstance(field.default, str) and field.default:
+        return f"`{field.default}`"
     return "none" if field.default is None else "empty"

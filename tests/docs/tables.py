@@ -18,7 +18,7 @@ from store_forward.cloud.cases import CLOUD_METADATA
 from store_forward.database import METADATA
 from tests.docs import pack_tables
 from tests.docs.markdown import table
-from tests.docs.model_tables import cloud_limits, configuration, messages
+from tests.docs.model_tables import cloud_limits, configuration, events, messages
 
 assert home.Home is not None
 
@@ -87,8 +87,9 @@ def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
     if command.hidden:
         return
     inside = getattr(command, "commands", None)
-    if inside is None:
+    if inside is None or command.invoke_without_command:
         yield path, command
+    if inside is None:
         return
     for name, one in inside.items():
         yield from _walk(f"{path} {name}", one)
@@ -120,6 +121,7 @@ TABLES: Final[dict[tuple[str, str], Callable[[], str]]] = {
     ("docs/reference/dicom.md", "sop-classes"): sop_classes,
     ("docs/reference/dicom.md", "transfer-syntaxes"): transfer_syntaxes,
     ("docs/reference/wire-protocol.md", "messages"): messages,
+    ("docs/reference/webhook-events.md", "events"): events,
     ("docs/reference/database.md", "box"): box_tables,
     ("docs/reference/database.md", "cloud"): cloud_tables,
     ("docs/reference/command-line.md", "commands"): commands,

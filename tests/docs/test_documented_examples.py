@@ -53,7 +53,8 @@ def test_every_command_that_is_shown_exists(path: Path) -> None:
             words = shlex.split(line, comments=True) if "scanside " in line and "clone" not in line else []
             if not words or not words[0].endswith("scanside"):
                 continue
-            name = next((n for n in known if ["scanside", *words[1:]][: len(n.split())] == n.split()), "")
+            fitting = [n for n in known if ["scanside", *words[1:]][: len(n.split())] == n.split()]
+            name = max(fitting, key=len, default="")
             assert name, line
             assert {word for word in words if word.startswith("--")} <= known[name] | {"--help"}, line
 

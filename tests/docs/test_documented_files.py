@@ -24,6 +24,8 @@ HOSTS = frozenset(
         "keepachangelog.com",
         "semver.org",
         "tus.io",
+        "www.standardwebhooks.com",
+        "pager.example.org",
         "diataxis.fr",
         "dicom.nema.org",
     }

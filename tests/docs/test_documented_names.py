@@ -10,18 +10,22 @@ import pytest
 
 from appliance.errors import ReceiveError
 from appliance.results.commitments import FailureReason
+from appliance.results.event import Standing
 from appliance.schema import Agreement, StudyState
 from appliance.standby.state import Turn
+from appliance.triage.messages import Refusal
 from appliance.web.standing import Confirmation
 from models.decision import Decision
 from store_forward import protocol
 from store_forward.cloud.cases import CaseState
 from store_forward.destinations import Contact
 from store_forward.outbox import DeliveryState
+from store_forward.protocol import MessageOutcome
 from tests.docs.blocks import ROOT, block, first_cells
 from tests.docs.code_facts import deidentification_refusals, delivery_causes, study_event_kinds
 
 STATES, ERRORS = "docs/reference/states.md", "docs/reference/errors.md"
+EVENTS = "docs/reference/webhook-events.md"
 
 
 def _values(states: type[StrEnum]) -> Callable[[], set[str]]:
@@ -37,6 +41,9 @@ NAMES: dict[tuple[str, str], Callable[[], set[str]]] = {
     (STATES, "case-states"): _values(CaseState),
     (STATES, "agreements"): _values(Agreement),
     (STATES, "confirmations"): _values(Confirmation),
+    (STATES, "message-outcomes"): _values(MessageOutcome),
+    (STATES, "message-refusals"): _values(Refusal),
+    (EVENTS, "standings"): _values(Standing),
     (STATES, "study-events"): study_event_kinds,
     (ERRORS, "delivery-causes"): delivery_causes,
     (ERRORS, "failure-reasons"): lambda: {f"0x{reason:04X}" for reason in FailureReason},

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from appliance.settings import Cloud, CloudEndpoint, Dicom, Pacs, Section, Settings, is_loopback
+from appliance.settings import Cloud, CloudEndpoint, Dicom, Pacs, Section, Settings, Webhook, is_loopback
 
 PACS = {"name": "archive", "host": "10.0.0.5", "port": 104, "ae_title": "ARCHIVE"}
 
@@ -31,11 +31,11 @@ def sections(model: type[Section]) -> list[type[Section]]:
 
 def test_every_key_describes_itself() -> None:
     """The reference of keys is made from the descriptions, so none may lack one."""
-    every: list[type[Section]] = [*sections(Settings), Pacs]
+    every: list[type[Section]] = [*sections(Settings), Pacs, Webhook]
     for section in every:
         for name, field in section.model_fields.items():
             nested = isinstance(field.annotation, type) and issubclass(field.annotation, Section)
-            assert nested or name == "pacs" or field.description, f"{section.__name__}.{name}"
+            assert nested or name in ("pacs", "webhook") or field.description, f"{section.__name__}.{name}"
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "::1"])
@@ -131,3 +131,31 @@ def test_a_peer_overrides_only_what_it_names() -> None:
     assert (dicom.quiet_time_for("CR1"), dicom.association_timeout_for("CR1")) == (2, 60)
     zero = Dicom.model_validate({"peers": {"US1": {"quiet_time_s": 0}}})
     assert zero.quiet_time_for("US1") == 0
+
+
+HOOK = {"name": "pager", "url": "https://pager.example.org/hook", "secret_variable": "PAGER_SECRET"}
+
+
+def test_a_webhook_is_told_nothing_of_the_patient_unless_asked_to() -> None:
+    """Both kinds of event, and the pseudonym."""
+    (webhook,) = Settings.model_validate({"webhook": [HOOK]}).webhook
+    assert (webhook.study, webhook.events) == ("pseudonym", ("study.decided", "study.amended"))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"url": "http://10.0.0.1/hook"}, "plain http"),
+        ({"secret_variable": None}, "secret_file or secret_variable"),
+        ({"secret_file": "/run/secret"}, "one of the two"),
+        ({"events": ["study.lost"]}, "study.decided"),
+        ({"events": []}, "at least 1"),
+        ({"study": "name"}, "pseudonym"),
+        ({"name": "cloud"}, "is taken"),
+        ({"name": "archive"}, "is taken"),
+    ],
+)
+def test_webhooks_that_are_refused(change: dict[str, Any], words: str) -> None:
+    """Each with a sentence that says what is wrong."""
+    with pytest.raises(ValidationError, match=words):
+        Settings.model_validate({"pacs": [PACS], "webhook": [HOOK | change]})

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import httpx2
 import pytest
 from sqlalchemy import update
 
 from appliance.lane import Lane
-from appliance.schema import answers
+from appliance.messages import acknowledge
+from appliance.results.webhook import WebhookLink
+from appliance.schema import answers, messages
 from appliance.settings import Cloud, Pacs
 from appliance.uplink import AnswerLane, CloudCarrier, build_lanes
 from store_forward import outbox
@@ -28,6 +31,8 @@ class FakeCloud:
 
     def __init__(self) -> None:
         self.answers: list[dict[str, object]] = []
+        self.messages: list[dict[str, object]] = []
+        self.told: list[dict[str, Any]] = []
         self.asked: list[tuple[str, str]] = []
         self.reply: Callable[[], httpx2.Response] | None = None
 
@@ -35,15 +40,23 @@ class FakeCloud:
         """One more answer for this box."""
         self.answers.append({"seq": seq, "case": case, "decision": "urgent", "answered_at": NOW})
 
+    def message(self, seq: int, kind: str = "notice", **body: object) -> None:
+        """One message for this box."""
+        self.messages.append({"seq": seq, "kind": kind, "sent_at": NOW, "body": body})
+
     def __call__(self, request: httpx2.Request) -> httpx2.Response:
         """One exchange."""
+        if request.url.path == "/v1/outcomes":
+            self.told.append(json.loads(request.content))
+            return self.reply() if self.reply is not None else httpx2.Response(204)
         query = request.url.params
         self.asked.append((query.get("after", ""), query.get("wait_s", "")))
         if self.reply is not None:
             return self.reply()
         after = int(query["after"])
         found = [one for one in self.answers if int(str(one["seq"])) > after]
-        return httpx2.Response(200, content=json.dumps({"answers": found}))
+        messages = [one for one in self.messages if int(str(one["seq"])) > after]
+        return httpx2.Response(200, content=json.dumps({"answers": found, "messages": messages}))
 
     def link(self) -> CloudLink:
         """The box's link to it."""
@@ -87,6 +100,82 @@ def test_an_answer_fetched_twice_is_kept_once(box: SmallBox, cloud: FakeCloud) -
         connection.execute(update(answers).values(applied_at=NOW))
     polling.step(lambda: NOW)
     assert [(a.seq, a.applied_at) for a in box.rows(answers)] == [(3, NOW)]
+
+
+def test_messages_are_kept_as_they_came(box: SmallBox, cloud: FakeCloud) -> None:
+    """In the numbering of the answers, with the cursor, whatever their kind; fetched twice they are kept once."""
+    cloud.message(2, level="info", text="hello")
+    cloud.answer(3)
+    cloud.message(5, "from_the_future", anything=[1, {"at": "all"}])
+    polling = AnswerLane(cloud.link(), box.engine, wait_s=0.0)
+    for _ in range(2):
+        assert polling.step(lambda: NOW)
+        assert cursor(box) == 5
+        with writing(box.engine) as connection:
+            connection.execute(update(destinations).values(cursor=0))
+    assert [(m.seq, m.kind, m.outcome) for m in box.rows(messages)] == [
+        (2, "notice", None),
+        (5, "from_the_future", None),
+    ]
+    assert box.rows(messages)[1].body == {"anything": [1, {"at": "all"}]}
+    assert box.count(answers) == 1
+    assert cloud.told == []
+
+
+def test_the_outcome_of_a_message_is_told_until_the_cloud_has_it(box: SmallBox, cloud: FakeCloud) -> None:
+    """A link that breaks costs another telling; what has been told is not told again, unless it changed."""
+    cloud.message(2, level="info", text="hello")
+    polling = AnswerLane(cloud.link(), box.engine, wait_s=0.0)
+    polling.step(lambda: NOW)
+    with writing(box.engine) as connection:
+        connection.execute(update(messages).values(outcome="shown", outcome_at=NOW + 1))
+    cloud.reply = lambda: httpx2.Response(503)
+    assert not polling.step(lambda: NOW + 2)
+    cloud.reply = None
+    for _ in range(3):
+        assert polling.step(lambda: NOW + 3)
+    assert cloud.told == [{"box": "box", "outcomes": [{"seq": 2, "outcome": "shown", "reason": None, "at": NOW + 1}]}]
+    with writing(box.engine) as connection:
+        assert acknowledge(connection, 2, NOW + 4)
+        assert acknowledge(connection, 2, NOW + 5)
+    polling.step(lambda: NOW + 6)
+    polling.step(lambda: NOW + 7)
+    assert [told["outcomes"][0]["outcome"] for told in cloud.told] == ["shown", "acknowledged"]
+
+
+def test_a_notice_acknowledged_while_its_outcome_is_told(box: SmallBox, cloud: FakeCloud) -> None:
+    """The newer word is not taken for told."""
+    cloud.message(2, level="info", text="hello")
+    polling = AnswerLane(cloud.link(), box.engine, wait_s=0.0)
+    polling.step(lambda: NOW)
+    with writing(box.engine) as connection:
+        connection.execute(update(messages).values(outcome="shown", outcome_at=NOW + 1))
+
+    def meanwhile() -> httpx2.Response:
+        with writing(box.engine) as connection:
+            acknowledge(connection, 2, NOW + 2)
+        return httpx2.Response(204)
+
+    fetch = polling._link.fetch
+
+    def polled(after: int, wait_s: float) -> Any:
+        cloud.reply = None
+        found = fetch(after, wait_s)
+        cloud.reply = meanwhile
+        return found
+
+    polling._link.fetch = polled  # type: ignore[method-assign]
+    polling.step(lambda: NOW + 3)
+    polling.step(lambda: NOW + 4)
+    assert [told["outcomes"][0]["outcome"] for told in cloud.told] == ["shown", "acknowledged"]
+
+
+def test_a_number_that_is_there_twice(box: SmallBox, cloud: FakeCloud) -> None:
+    """An answer and a message of one number make no sense: nothing of the reply is taken over."""
+    cloud.message(2, level="info", text="hello")
+    cloud.answer(2)
+    assert not AnswerLane(cloud.link(), box.engine, wait_s=0.0).step(lambda: NOW)
+    assert (box.count(messages), box.count(answers), cursor(box)) == (0, 0, 0)
 
 
 def test_a_link_that_is_down(box: SmallBox, cloud: FakeCloud) -> None:
@@ -143,8 +232,9 @@ def test_one_lane_per_destination(box: SmallBox) -> None:
     peers = tuple(Pacs(name=name, host="127.0.0.1", port=1, ae_title="A") for name in ("a", "b"))
     none = build_lanes(Cloud(), None, (), "SCANSIDE", box.engine, box.spool)
     assert none == []
-    made = build_lanes(Cloud(url="http://127.0.0.1:9"), "t", peers, "SCANSIDE", box.engine, box.spool)
-    assert [one.name for one in made if isinstance(one, Lane)] == ["cloud", "cloud", "a", "b"]
+    hooks = [WebhookLink("pager", "http://127.0.0.1:9", b"k" * 32, 5.0)]
+    made = build_lanes(Cloud(url="http://127.0.0.1:9"), "t", peers, "SCANSIDE", box.engine, box.spool, hooks)
+    assert [one.name for one in made if isinstance(one, Lane)] == ["cloud", "cloud", "a", "b", "pager"]
     assert sum(isinstance(one, AnswerLane) for one in made) == 1
 
 

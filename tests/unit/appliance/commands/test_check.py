@@ -15,6 +15,7 @@ from appliance.ingest.admit import Admission
 from appliance.settings import Settings
 from store_forward.database import writing
 from tests.dicom_factory import as_bytes
+from tests.listening_webhook import SECRET
 from tests.small_box import NOW, image
 from tests.unit.appliance.commands.conftest import Ended, Scanside
 
@@ -169,3 +170,13 @@ def test_an_altered_pack(scanside: Scanside, config: Path, tiny_packs: Path, tmp
     (tmp_path / "more" / "tiny" / "golden.npz").write_bytes(b"?")
     config.write_text(config.read_text().replace(str(tiny_packs), str(tmp_path / "more")))
     assert "golden.npz is not the file the manifest names" in bad(scanside("check", "--json"))["pack tiny"]
+
+
+def test_a_webhook_without_its_secret(scanside: Scanside, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said with how to make one; with it all is well."""
+    hook = '[[webhook]]\nname = "pager"\nurl = "https://pager.example"\nsecret_variable = "PAGER_SECRET"\n'
+    config.write_text(config.read_text(encoding="utf-8") + hook, encoding="utf-8")
+    monkeypatch.delenv("PAGER_SECRET", raising=False)
+    assert "PAGER_SECRET is not in the environment; make one with" in bad(scanside("check", "--json"))["webhook pager"]
+    monkeypatch.setenv("PAGER_SECRET", SECRET)
+    assert bad(scanside("check", "--json")) == {}

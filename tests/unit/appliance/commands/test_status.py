@@ -6,7 +6,7 @@ from sqlalchemy import insert
 
 from appliance.home import Home
 from appliance.ingest.admit import Admission
-from appliance.schema import studies
+from appliance.schema import messages, studies
 from appliance.settings import Settings
 from store_forward.database import writing
 from tests.dicom_factory import as_bytes
@@ -48,3 +48,16 @@ def test_agreement_is_counted_for_scripts_and_people(scanside: Scanside, home: H
     (tally,) = scanside("status", "--json").rows[0]["agreement"]["scanners"]
     assert (tally["name"], tally["agreed"], tally["unanswered"], tally["high"]) == ("NORTH", 1, 1, 1.0)
     assert "chest 1.0.0: full model agreed 1, disagreed 0, took no side 0, provisional 1" in scanside("status").out
+
+
+def test_a_notice_is_shown_until_it_is_acknowledged(scanside: Scanside, home: Home) -> None:
+    """With the command that acknowledges it; another number changes nothing."""
+    row = {"seq": 4, "kind": "notice", "body": {"level": "info", "text": "hello"}, "outcome": "shown"}
+    with writing(home.engine) as connection:
+        connection.execute(insert(messages).values(**row, sent_at=NOW, received_at=NOW, outcome_at=NOW))
+    line = "· From the cloud's operator: hello (scanside status --acknowledge 4)"
+    assert line in scanside("status").out
+    wrong = scanside("status", "--acknowledge", "5")
+    assert (wrong.status, "there is no notice 5" in wrong.err) == (1, True)
+    assert line not in scanside("status", "--acknowledge", "4").out
+    assert line not in scanside("status").out

@@ -89,3 +89,21 @@ def test_a_study_refers_to_its_own_pictures_only(rows: Rows) -> None:
         assert not refers_to(conn, "1", "c" * 64)
         assert not refers_to(conn, "2", "a" * 64)
         assert not refers_to(conn, "3", "a" * 64)
+
+
+def test_the_lines_a_decision_was_made_with_are_shown(rows: Rows) -> None:
+    """Whose they are, and that the pack's bound is not about others; nothing where none were noted."""
+    own: dict[str, Any] = {
+        "pack": "p",
+        "pack_version": "1",
+        "pack_digest": "a" * 64,
+        "routine_below": 0.1,
+        "urgent_from": 0.9,
+    }
+    rows.study("1", "urgent", lines_set_by="", **own)
+    rows.study("2", "urgent", lines_set_by="message 7 of the cloud", **own)
+    rows.study("3", "urgent", pack="p")
+    shown = [rows.client().get(f"/studies/{uid}").text for uid in ("1", "2", "3")]
+    assert "routine below 0.1, urgent from 0.9 (the pack&#39;s own)" in shown[0]
+    assert "(set by message 7 of the cloud; the pack&#39;s bound is not about them)" in shown[1]
+    assert "routine below" not in shown[2]

@@ -126,7 +126,7 @@ def test_a_chunk_has_a_largest_size(tmp_path: Path) -> None:
 def test_no_answers_yet(client: TestClient) -> None:
     """An empty list, after waiting as long as asked."""
     reply = client.get("/v1/answers", params={"box": "box-1", "after": "0", "wait_s": "0.05"})
-    assert (reply.status_code, reply.json()) == (200, {"answers": []})
+    assert (reply.status_code, reply.json()) == (200, {"answers": [], "messages": []})
 
 
 @pytest.mark.parametrize(
