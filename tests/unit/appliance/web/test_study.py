@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from appliance.schema import instances, study_events
 from appliance.web.study import MOST_EVENTS, StudyView, refers_to, study_view
 from store_forward.database import reading
@@ -93,7 +95,13 @@ def test_a_study_refers_to_its_own_pictures_only(rows: Rows) -> None:
 
 def test_the_lines_a_decision_was_made_with_are_shown(rows: Rows) -> None:
     """Whose they are, and that the pack's bound is not about others; nothing where none were noted."""
-    own = {"pack": "p", "pack_version": "1", "pack_digest": "a" * 64, "routine_below": 0.1, "urgent_from": 0.9}
+    own: dict[str, Any] = {
+        "pack": "p",
+        "pack_version": "1",
+        "pack_digest": "a" * 64,
+        "routine_below": 0.1,
+        "urgent_from": 0.9,
+    }
     rows.study("1", "urgent", lines_set_by="", **own)
     rows.study("2", "urgent", lines_set_by="message 7 of the cloud", **own)
     rows.study("3", "urgent", pack="p")
