@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from appliance.schema import instances, study_events
 from appliance.web.study import MOST_EVENTS, StudyView, refers_to, study_view
 from store_forward.database import reading
