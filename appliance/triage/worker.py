@@ -10,17 +10,20 @@ import signal
 from pathlib import Path
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, select
 
+from appliance.disk.reconcile import read_again
 from appliance.home import Home
 from appliance.packs import packs_mark
 from appliance.privacy.package import site_key
+from appliance.schema import studies
 from appliance.settings import Settings
 from appliance.triage.amend import apply_next_answer
 from appliance.triage.outcome_rows import Prepared, commit_outcome
 from appliance.triage.payloads import PayloadMaker
 from appliance.triage.queue import Claim, claim_next, complete_quiet_studies, requeue_interrupted
 from appliance.triage.readers import Readers, open_readers
+from models.asking_again import AskingAgain
 from models.decision import Decision, ImageResult, StudyDecision, decide_study
 from models.reasons import Reason
 from store_forward.database import writing
@@ -33,8 +36,9 @@ log = structlog.get_logger()
 class TriageWorker:
     """Reads studies with the packs of this box."""
 
-    def __init__(self, settings: Settings, home: Home) -> None:
+    def __init__(self, settings: Settings, home: Home, asking_again: AskingAgain | None = None) -> None:
         self._settings = settings
+        self._asking_again = asking_again or AskingAgain()
         self._home = home
         self._engine: Engine = home.engine
         self._readers: Readers | None = None
@@ -54,15 +58,19 @@ class TriageWorker:
         """Do the next piece of work: an answer from the cloud, or a study. False when there is none.
 
         Without disk room for its payloads no study is claimed: it waits, and no attempt is counted. A pack that was
-        activated since the last piece of work reads from here on.
+        activated since the last piece of work reads from here on. When the disk did not give a pack it is asked
+        again, and for a while no study is claimed.
         """
-        if self._readers is not None and self._readers.mark != packs_mark(self._settings):
+        changed = self._readers is not None and self._readers.mark != packs_mark(self._settings)
+        if changed or self._asking_again.due:
             self._open_readers(now)
             log.info("packs.reloaded")
         if not self._has_room():
             return False
         if apply_next_answer(self._engine, self._payloads, self._home.spool, now):
             return True
+        if self._asking_again.images_wait:
+            return False
         with writing(self._engine) as connection:
             complete_quiet_studies(connection, now)
             claim = claim_next(connection, now)
@@ -73,8 +81,18 @@ class TriageWorker:
 
     def _open_readers(self, now: float) -> None:
         self._readers = open_readers(self._settings, self._home.devices_cache)
+        lacks_packs = self._readers.triage.lacks_packs
         with writing(self._engine) as connection:
             self._readers.record_devices(connection, now)
+            if not lacks_packs:
+                self._read_again(connection, now)
+        self._asking_again.note(lacks_packs)
+
+    def _read_again(self, connection: Connection, now: float) -> None:
+        """What could not be read because the disk did not give a pack; now all packs are here."""
+        query = select(studies.c.study_instance_uid).where(studies.c.reason == Reason.pack_unreadable.value)
+        for uid in connection.execute(query).scalars().all():
+            read_again(connection, self._home.spool, uid, "the disk gives all packs again", now)
 
     def _has_room(self) -> bool:
         had, self._roomy = self._roomy, True

@@ -197,7 +197,7 @@ timeout_s = 5.0
         """Wait for every study of these images to settle; False when they have not by then."""
         give_up = time.monotonic() + timeout_s
         while not (done := self.settled(images)) and time.monotonic() < give_up:
-            time.sleep(0.02)
+            time.sleep(0.1)  # each look costs as much as what is looked at
         return done
 
     def _start_again(self) -> None:
