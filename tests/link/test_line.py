@@ -59,9 +59,10 @@ def test_a_line_that_is_down_carries_nothing() -> None:
     """And carries again when it is up."""
     with shaped() as line:
         line.cut()
+        before = line.sent_bytes
         with line.at(line.box), pytest.raises(OSError):
             socket.create_connection((CLOUD_ADDRESS, 9), 1.0)
-        assert line.sent_bytes == 0
+        assert line.sent_bytes == before
         line.mend()
         _send_over(line, 1000)
-        assert line.sent_bytes > 1000
+        assert line.sent_bytes > before + 1000
