@@ -102,9 +102,9 @@ def test_thirty_cuts_in_one_upload(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(900)
 def test_a_queue_drains_at_the_link_s_speed(tmp_path: Path) -> None:
-    """10 Mbit/s and 100 ms: forty escalations of 0.6 MB take at most what 85 % of the link's capacity allows."""
+    """10 Mbit/s and 100 ms: twelve escalations of 2 MB, a radiograph each, take 85 % of the link's capacity or more."""
     rng = random.Random(7)
-    contents = [(1, rng.randbytes(600_000)) for _ in range(40)]
+    contents = [(1, rng.randbytes(2 * MB)) for _ in range(12)]
     box = SmallBox(tmp_path / "box")
     ask(box, contents)
     with shaped("10mbit", 0.1) as line, endpoint(line, settings_at(tmp_path / "cloud")) as port:
