@@ -340,7 +340,7 @@ def test_a_pack_the_disk_does_not_give_for_long(reading_box: ReadingBox, tmp_pat
         pass
     row = box.study(study)
     assert (row.decision, row.reason, row.revision) == ("urgent", None, 2)
-    assert "read_again" in [event.event for event in box.rows(study_events)]
+    assert "read_again" in [event.kind for event in box.rows(study_events)]
 
 
 def test_the_device_is_remembered(reading_box: ReadingBox) -> None:
