@@ -7,7 +7,7 @@ DONE   := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 DEMO_FLAGS := $(if $(ONCE),--once --json) $(if $(IMAGES),--images "$(IMAGES)")
 
-.PHONY: demo test check interop crash soak bench lab format clean help
+.PHONY: demo test check interop crash link soak bench lab format clean help
 
 help:             ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -16,7 +16,7 @@ demo: $(DONE)     ## the whole product on loopback (ONCE=1: end by itself; IMAGE
 	@$(BIN)/scanside demo $(DEMO_FLAGS)
 
 test: $(DONE)     ## unit, property and end-to-end tests
-	$(PYTEST) -m "not interop and not soak" tests
+	$(PYTEST) -m "not interop and not soak and not link" tests
 
 check: $(DONE)    ## format, lint, types, import arrows
 	$(BIN)/ruff format --check .
@@ -29,6 +29,10 @@ interop: $(DONE) .debian-peers ## against Debian's DCMTK, Orthanc, dicom3tools a
 
 crash: $(DONE) .debian-peers ## hurt every process at system calls and at random times (POINTS=n, POINTS=all)
 	POINTS=$(or $(POINTS),200) $(PYTEST) -m crash tests
+
+link: $(DONE) .link-tools ## uploads over a line with rate, loss, delay and cuts, between two network namespaces; needs root
+	@[ "$$(id -u)" = 0 ] || { echo 'make link needs root: it makes network namespaces' >&2; exit 1; }
+	$(PYTEST) -s -m link tests
 
 soak: $(DONE)     ## a box under mixed traffic, its memory, files and threads watched (MINUTES=n)
 	MINUTES=$(or $(MINUTES),60) $(PYTEST) -m soak tests
@@ -68,5 +72,11 @@ $(DONE): requirements/dev.txt pyproject.toml
 	  && command -v dciodvfy >/dev/null \
 	  || { $(call as_root,apt-get update -qq) && \
 	       $(call as_root,env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq dcmtk orthanc dicom3tools strace); }
+
+.PHONY: .link-tools
+.link-tools:
+	@command -v ip >/dev/null && command -v tc >/dev/null && command -v nft >/dev/null \
+	  || { $(call as_root,apt-get update -qq) && \
+	       $(call as_root,env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq iproute2 nftables); }
 
 as_root = if [ "$$(id -u)" = 0 ]; then $(1); else sudo -n $(1); fi

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models.errors import PackRejected
+from models.errors import PackRejected, not_read
 from models.manifest import Sha256
 
 ACTIVE = "active.json"
@@ -75,6 +75,7 @@ def read_activations(installed: Path) -> Activations:
     """What is in use according to the folder of installed packs; nothing was activated when the file is missing.
 
     Raises:
+        PackUnreadable: the disk did not give it.
         PackRejected: the file is damaged or of another schema version.
     """
     path = installed / ACTIVE
@@ -83,7 +84,9 @@ def read_activations(installed: Path) -> Activations:
             return Activations.model_validate_json(stream.read(_MAX_BYTES))
     except FileNotFoundError:
         return Activations()
-    except (OSError, ValidationError) as error:
+    except OSError as error:
+        raise not_read("all activated", ACTIVE, error, "Activate them again") from None
+    except ValidationError as error:
         why = f"{ACTIVE} cannot be read ({type(error).__name__}), so which packs were activated is not known"
         raise PackRejected("all activated", why, "Activate them again") from None
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+from typing import Final
+
 from models.reasons import Reason
+
+_ABOUT_THE_FILE: Final = frozenset(
+    {None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG}
+)
 
 
 class CannotTriage(Exception):
@@ -25,3 +32,15 @@ class PackRejected(Exception):
         self.pack = pack
         self.why = why
         self.repair = repair
+
+
+class PackUnreadable(PackRejected):
+    """The disk did not give a file of the pack. That says nothing of the pack: the next time it may."""
+
+
+def not_read(pack: str, what: str, error: OSError, repair: str) -> PackRejected:
+    """What a file that could not be read means: PackUnreadable when the disk failed, else PackRejected."""
+    why = f"{what} cannot be read ({error.strerror or type(error).__name__})"
+    if error.errno in _ABOUT_THE_FILE:
+        return PackRejected(pack, why, repair)
+    return PackUnreadable(pack, why, "It is asked for again by itself; should that not help, check the disk")

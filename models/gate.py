@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import PackRejected
+from models.errors import PackRejected, not_read
 
 FEATURES = "features"
 _LARGEST_DEVIATION = 10.0
@@ -89,12 +89,15 @@ def load_gate(path: Path, pack: str) -> Gate:
     """Read a gate.
 
     Raises:
+        PackUnreadable: the disk did not give it.
         PackRejected: it cannot be read, its parts do not fit each other, or a number in it is not finite.
     """
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             gate = Gate(**{field.name: arrays[field.name].astype(np.float32) for field in fields(Gate)})
-    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except OSError as error:
+        raise not_read(pack, "the gate", error, _REPAIR) from None
+    except (EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise PackRejected(pack, f"the gate cannot be read ({type(error).__name__})", _REPAIR) from None
     count = gate.centre.size
     numbers = (gate.offset, gate.left_over, gate.least, gate.farthest)

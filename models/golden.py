@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardware.errors import BackendUnavailable
-from models.errors import CannotTriage, PackRejected
+from models.errors import CannotTriage, PackRejected, not_read
 from models.pack import ModelPack
 from models.preprocessing import FloatImage
 from models.runner import PackRunner
@@ -32,6 +32,7 @@ def load_golden(pack: ModelPack) -> GoldenSet:
     """Read a pack's golden set.
 
     Raises:
+        PackUnreadable: the disk did not give it.
         PackRejected: it cannot be read, is empty, or does not fit the manifest's input and findings.
     """
     repair = "Export the pack again with its golden set"
@@ -40,7 +41,9 @@ def load_golden(pack: ModelPack) -> GoldenSet:
             images = np.ascontiguousarray(arrays["image"], dtype=np.float32)
             probabilities = np.asarray(arrays["probability"], dtype=np.float64)
             passed = np.asarray(arrays["passed"], dtype=np.bool_)
-    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except OSError as error:
+        raise not_read(pack.manifest.name, "the golden set", error, repair) from None
+    except (EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         why = f"the golden set cannot be read ({type(error).__name__})"
         raise PackRejected(pack.manifest.name, why, repair) from None
     size, count = pack.manifest.input.size_px, pack.manifest.outputs

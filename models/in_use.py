@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hardware.errors import BackendUnavailable
-from models.errors import PackRejected
+from models.errors import PackRejected, PackUnreadable
 from models.manifest import Role
 from models.opening import OpenedPack, open_runner
 from models.pack import ModelPack
@@ -25,6 +25,11 @@ class PacksInUse:
     unopened: list[tuple[ModelPack, str]] = field(default_factory=list)
     replaced: list[tuple[ModelPack, str]] = field(default_factory=list)
     rejected: list[PackRejected] = field(default_factory=list)
+
+    @property
+    def unreadable(self) -> list[str]:
+        """What the disk did not give, by what it is called in ``rejected``."""
+        return [one.pack for one in self.rejected if isinstance(one, PackUnreadable)]
 
 
 def open_packs(registry: Registry, role: Role, cache: Path | None) -> PacksInUse:

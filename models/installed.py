@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from models.errors import PackRejected
+from models.errors import PackRejected, PackUnreadable
 from models.pack import ModelPack, load_pack
 
 _SHOWN_DIGITS = 12
@@ -52,6 +52,8 @@ def _load(folder: Path) -> ModelPack:
     try:
         return load_pack(folder)
     except PackRejected as rejection:
+        if isinstance(rejection, PackUnreadable):
+            raise PackUnreadable(_label(folder), rejection.why, rejection.repair) from None
         raise PackRejected(_label(folder), rejection.why, "Install it again or activate another") from None
 
 

@@ -12,7 +12,7 @@ from hardware.choice import Candidate, Measurement, backend_versions, candidates
 from hardware.errors import BackendUnavailable
 from hardware.inventory import cpu_model
 from models.golden import GoldenSet, check_golden, load_golden
-from models.pack import ModelPack
+from models.pack import ModelPack, check_network
 from models.runner import PackRunner
 
 
@@ -46,6 +46,7 @@ def open_runner(
 
     Raises:
         BackendUnavailable: no candidate reproduces the golden set; the text says why for each.
+        PackUnreadable: the disk did not give the golden set or the network.
         PackRejected: the golden set itself cannot be used.
     """
     golden = load_golden(pack)
@@ -78,6 +79,7 @@ def _fastest(pack: ModelPack, found: Sequence[Candidate], golden: GoldenSet, thr
         except BackendUnavailable as error:
             fell_back.append(f"{candidate.name}: {error}")
     if not runners:
+        check_network(pack)  # when the disk is why, nothing is wrong with the devices
         why = "; ".join(fell_back) or "no backend is installed"
         raise BackendUnavailable(f"nothing here can run {pack.manifest.name}: {why}")
     best = min(measurements, key=lambda one: one.latency_ms_median)

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from models.decision import Lines, PackIdentity
-from models.errors import PackRejected
+from models.errors import PackRejected, not_read
 from models.manifest import SCHEMA_VERSION, Manifest
 
 MANIFEST = "manifest.json"
@@ -53,6 +53,7 @@ def load_pack(folder: Path) -> ModelPack:
     """Read and verify a pack.
 
     Raises:
+        PackUnreadable: the disk did not give one of its files.
         PackRejected: the manifest is missing, unreadable or of another schema version; a listed file is
         missing or
             has another SHA-256; the folder holds a file that is not listed.
@@ -70,6 +71,11 @@ def load_pack(folder: Path) -> ModelPack:
     return ModelPack(folder, manifest, hashlib.sha256(content).hexdigest())
 
 
+def check_network(pack: ModelPack) -> None:
+    """Read the network's file whole. Raises PackUnreadable or PackRejected when that is not possible."""
+    _sha256(pack.network)
+
+
 def _manifest_bytes(folder: Path) -> bytes:
     path = folder / MANIFEST
     try:
@@ -77,7 +83,7 @@ def _manifest_bytes(folder: Path) -> bytes:
             raise PackRejected(folder.name, f"{MANIFEST} is over {_MAX_MANIFEST_BYTES} bytes", _COPY_AGAIN)
         return path.read_bytes()
     except OSError as error:
-        raise PackRejected(folder.name, f"{MANIFEST} cannot be read ({error.strerror})", _COPY_AGAIN) from None
+        raise not_read(folder.name, MANIFEST, error, _COPY_AGAIN) from None
 
 
 def _check_schema_version(folder: Path, content: bytes) -> None:
@@ -95,7 +101,7 @@ def _check_names(folder: Path, manifest: Manifest) -> None:
     try:
         present = {entry.name for entry in folder.iterdir()} - {MANIFEST}
     except OSError as error:
-        raise PackRejected(folder.name, f"the folder cannot be listed ({error.strerror})", _COPY_AGAIN) from None
+        raise not_read(folder.name, "the folder", error, _COPY_AGAIN) from None
     if missing := sorted(manifest.files.keys() - present):
         raise PackRejected(folder.name, f"{', '.join(missing)} is missing", _COPY_AGAIN)
     if unknown := sorted(present - manifest.files.keys()):
@@ -107,7 +113,7 @@ def _sha256(path: Path) -> str:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise PackRejected(path.parent.name, f"{path.name} cannot be read ({error.strerror})", _COPY_AGAIN) from None
+        raise not_read(path.parent.name, path.name, error, _COPY_AGAIN) from None
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -27,6 +27,7 @@ class Reason(StrEnum):
     wrong_picture = "wrong_picture"
     no_pack = "no_pack"
     no_backend = "no_backend"
+    pack_unreadable = "pack_unreadable"
     model_failed = "model_failed"
     no_images = "no_images"
     partly_covered = "partly_covered"
@@ -80,6 +81,10 @@ EXPLANATIONS: dict[Reason, str] = {
     ),
     Reason.no_pack: "no model pack is installed; install one and triage again",
     Reason.no_backend: "a pack fits, but nothing on this box runs it correctly; see the devices on the page",
+    Reason.pack_unreadable: (
+        "the disk did not give a model pack that may be the one for this image; it is asked for again, and then the "
+        "study is read again by itself; check the disk"
+    ),
     Reason.model_failed: "the model gave no usable answer; have the image read as usual and report the pack",
     Reason.no_images: "the study holds no image to read; nothing to do",
     Reason.partly_covered: (

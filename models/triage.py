@@ -26,7 +26,9 @@ class Triage:
 
     ``out_of_scope`` is what becomes of an image no pack was made for: ``not_triaged``, or ``escalate`` to
     have the cloud look at it; the reason is kept either way. ``without_backend`` are packs that are installed
-    but that nothing here can run: their images are ``not_triaged(no_backend)``.
+    but that nothing here can run: their images are ``not_triaged(no_backend)``. ``unreadable`` names packs that the
+    disk did not give: one of them may have been the one for an image that no other is for, which is then
+    ``not_triaged(pack_unreadable)``.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Triage:
         limits: PixelLimits = DEFAULT_LIMITS,
         out_of_scope: Decision = Decision.not_triaged,
         without_backend: Sequence[ModelPack] = (),
+        unreadable: Sequence[str] = (),
     ) -> None:
         if out_of_scope not in (Decision.not_triaged, Decision.escalate):
             raise ValueError(f"out_of_scope is {out_of_scope}; an unread image can only wait or be escalated")
@@ -42,6 +45,12 @@ class Triage:
         self._limits = limits
         self._out_of_scope = out_of_scope
         self._without_backend = tuple(without_backend)
+        self._unreadable = tuple(unreadable)
+
+    @property
+    def lacks_packs(self) -> bool:
+        """Whether the disk did not give all the packs in use."""
+        return bool(self._unreadable)
 
     def image(self, source: Path | Dataset) -> ImageResult:
         """Triage one instance, a file or a data set. What cannot be read becomes ``not_triaged(reason)``."""
@@ -89,6 +98,8 @@ class Triage:
             if reason is None:
                 raise CannotTriage(Reason.no_backend, f"pack {pack.manifest.name}")
             refusals.append(reason)
+        if self._unreadable:
+            raise CannotTriage(Reason.pack_unreadable, ", ".join(self._unreadable))
         raise CannotTriage(closest(refusals) if refusals else Reason.no_pack)
 
     def _refused(self, sop_instance_uid: str, refused: CannotTriage, total_ms: float) -> ImageResult:

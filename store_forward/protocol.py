@@ -35,6 +35,7 @@ CHUNK_CONTENT_TYPE: Final = "application/offset+octet-stream"
 OFFSET_CONFLICT: Final = 409
 TOO_LARGE: Final = 413
 UNSUPPORTED_TYPE: Final = 415
+BROKEN_OFF: Final = 408
 LOCKED: Final = 423
 WRONG_DIGEST: Final = 460
 """Checksum mismatch, as in tus: the upload is discarded and starts again from nothing."""

@@ -121,7 +121,8 @@ def repair(home: Home, found: Found, now: float) -> bool:
         _mark(connection, found.needed, found.trouble, now)
         if found.needed.delivery is not None:
             outbox.park(connection, [found.needed.delivery], "spool_object_damaged", now)
-            _read_again(connection, home.spool, found.needed.study_instance_uid, now)
+            why = "a result still to be sent is damaged, so it is made anew"
+            read_again(connection, home.spool, found.needed.study_instance_uid, why, now)
         put_away(home.folder, home.spool.path(found.digest), found.trouble, now)
     log.error("spool.damage", reason=found.trouble.value, digest=found.digest[:12])
     return True
@@ -163,8 +164,8 @@ def _mark(connection: Connection, one: Needed, trouble: Trouble, now: float) -> 
         record_event(connection, one.study_instance_uid, now, "quarantined", f"{what}: {TROUBLE_WORDS[trouble]}")
 
 
-def _read_again(connection: Connection, spool: Spool, uid: str, now: float) -> None:
-    """What was to be sent is made anew from the images, if they are all here; a new revision gets new deliveries."""
+def read_again(connection: Connection, spool: Spool, uid: str, why: str, now: float) -> None:
+    """A study is read anew if its images are all here; a new revision gets new deliveries."""
     i, s = instances.c, studies.c
     digests = connection.execute(select(i.file_digest).where(i.study_instance_uid == uid)).scalars().all()
     if not digests or not all(spool.path(digest).exists() for digest in digests):
@@ -172,7 +173,7 @@ def _read_again(connection: Connection, spool: Spool, uid: str, now: float) -> N
     past = s.state.in_([StudyState.DECIDED, StudyState.SETTLED])
     again = {"state": StudyState.COMPLETE, "revision": s.revision + 1, "triage_attempts": 0, "completes_at": now}
     if connection.execute(update(studies).where(s.study_instance_uid == uid, past).values(again)).rowcount:
-        record_event(connection, uid, now, "read_again", "a result still to be sent is damaged, so it is made anew")
+        record_event(connection, uid, now, "read_again", why)
 
 
 def mend(connection: Connection, digest: str, uid: str, now: float) -> bool:

@@ -79,5 +79,5 @@ def open_readers(settings: Settings, cache: Path | None) -> Readers:
     limits = PixelLimits(settings.limits.max_pixels, settings.limits.max_decoded_bytes)
     out_of_scope = Decision(settings.triage.out_of_scope)
     runners = [found.runner for _, found in packs.opened]
-    triage = Triage(runners, limits, out_of_scope, [pack for pack, _ in packs.unopened])
+    triage = Triage(runners, limits, out_of_scope, [pack for pack, _ in packs.unopened], packs.unreadable)
     return Readers(triage, packs, mark)

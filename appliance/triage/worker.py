@@ -12,11 +12,13 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, select
 
+from appliance.disk.reconcile import read_again
 from appliance.home import Home
 from appliance.packs import packs_mark
 from appliance.privacy.package import site_key
+from appliance.schema import studies
 from appliance.settings import Settings
 from appliance.triage.amend import apply_next_answer
 from appliance.triage.messages import apply_next_message, lines_in_use
@@ -24,6 +26,7 @@ from appliance.triage.outcome_rows import Prepared, commit_outcome
 from appliance.triage.payloads import PayloadMaker
 from appliance.triage.queue import Claim, claim_next, complete_quiet_studies, requeue_interrupted
 from appliance.triage.readers import Readers, open_readers
+from models.asking_again import AskingAgain
 from models.decision import Decision, ImageResult, StudyDecision, decide_study
 from models.reasons import Reason
 from store_forward.database import reading, writing
@@ -37,11 +40,16 @@ class TriageWorker:
     """Reads studies with the packs of this box."""
 
     def __init__(
-        self, settings: Settings, home: Home, opening: Callable[[], AbstractContextManager[None]] = nullcontext
+        self,
+        settings: Settings,
+        home: Home,
+        opening: Callable[[], AbstractContextManager[None]] = nullcontext,
+        asking_again: AskingAgain | None = None,
     ) -> None:
         """``opening`` is entered whenever packs are opened, which may take long and commits nothing."""
         self._opening = opening
         self._settings = settings
+        self._asking_again = asking_again or AskingAgain()
         self._home = home
         self._engine: Engine = home.engine
         self._readers: Readers | None = None
@@ -61,9 +69,11 @@ class TriageWorker:
         """Do the next piece of work: a message or an answer from the cloud, or a study. False when there is none.
 
         Without disk room for its payloads no study is claimed: it waits, and no attempt is counted. A pack that was
-        activated since the last piece of work reads from here on.
+        activated since the last piece of work reads from here on. When the disk did not give a pack it is asked
+        again, and for a while no study is claimed.
         """
-        if self._readers is not None and self._readers.mark != packs_mark(self._settings):
+        changed = self._readers is not None and self._readers.mark != packs_mark(self._settings)
+        if changed or self._asking_again.due:
             self._open_readers(now)
             log.info("packs.reloaded")
         if self._readers is not None and apply_next_message(self._engine, self._readers.packs_in_use, now):
@@ -73,6 +83,8 @@ class TriageWorker:
             return False
         if apply_next_answer(self._engine, self._payloads, self._home.spool, now):
             return True
+        if self._asking_again.images_wait:
+            return False
         with writing(self._engine) as connection:
             complete_quiet_studies(connection, now)
             claim = claim_next(connection, now)
@@ -84,14 +96,24 @@ class TriageWorker:
     def _open_readers(self, now: float) -> None:
         with self._opening():
             self._readers = open_readers(self._settings, self._home.devices_cache)
+        lacks_packs = self._readers.triage.lacks_packs
         with writing(self._engine) as connection:
             self._readers.record_devices(connection, now)
+            if not lacks_packs:
+                self._read_again(connection, now)
+        self._asking_again.note(lacks_packs)
         self._take_lines()
 
     def _take_lines(self) -> None:
         assert self._readers is not None, "start() comes first"
         with reading(self._engine) as connection:
             self._readers.read_with(lines_in_use(connection))
+
+    def _read_again(self, connection: Connection, now: float) -> None:
+        """What could not be read because the disk did not give a pack; now all packs are here."""
+        query = select(studies.c.study_instance_uid).where(studies.c.reason == Reason.pack_unreadable.value)
+        for uid in connection.execute(query).scalars().all():
+            read_again(connection, self._home.spool, uid, "the disk gives all packs again", now)
 
     def _has_room(self) -> bool:
         had, self._roomy = self._roomy, True

@@ -174,7 +174,7 @@ class Endpoint:
             async with asyncio.timeout(self._settings.silence_s):
                 return await anext(pieces, None)
         except TimeoutError as error:
-            raise UploadRefused(408, "the chunk broke off") from error
+            raise UploadRefused(protocol.BROKEN_OFF, "the chunk broke off") from error
 
     @asynccontextmanager
     async def _alone_with(self, name: str) -> AsyncIterator[None]:
@@ -230,11 +230,13 @@ async def _refuse(_request: Request, error: Any) -> Response:
         headers[protocol.UPLOAD_OFFSET] = str(error.offset)
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(error.retry_after_s)
+    if error.status == protocol.BROKEN_OFF:
+        headers["Connection"] = "close"  # else the rest of that chunk still comes when the line is back, for nothing
     return JSONResponse({"error": error.why}, error.status, headers)
 
 
 async def _hang_up(_request: Request, _error: Exception) -> Response:
-    return Response(status_code=408)  # nobody is there to read it
+    return Response(status_code=protocol.BROKEN_OFF)  # nobody is there to read it
 
 
 def _standing(found: Upload | Receipt, status: int, extra: dict[str, str] | None = None) -> Response:

@@ -19,6 +19,7 @@ import structlog
 import uvicorn
 
 from models.activations import activations_mark
+from models.asking_again import AskingAgain
 from models.in_use import open_packs
 from models.pixels import PixelLimits
 from models.registry import SHIPPED, Registry
@@ -93,14 +94,20 @@ def run_analysis(settings: CloudSettings, stop: threading.Event | None = None) -
         engine = open_database(settings.database)
         create_schema(engine, CLOUD_METADATA)
         spool = Spool(settings.spool, settings.free_floor_bytes, settings.free_bulk_bytes, settings.free_warn_bytes)
-        mark = _packs_mark(settings)
-        analysis = Analysis(settings, engine, spool, open_triage(settings), open_heads(settings))
+        mark, asking_again = _packs_mark(settings), AskingAgain()
+        triage = open_triage(settings)
+        analysis = Analysis(settings, engine, spool, triage, open_heads(settings))
+        asking_again.note(triage.lacks_packs)
         while not until.is_set():
-            if (now := _packs_mark(settings)) != mark:
-                mark = now
-                analysis.read_with(open_triage(settings), open_heads(settings))
+            if (now := _packs_mark(settings)) != mark or asking_again.due:
+                mark, triage = now, open_triage(settings)
+                analysis.read_with(triage, open_heads(settings))
+                asking_again.note(triage.lacks_packs)
                 log.info("packs.reloaded")
-            _step(analysis, settings, until)
+            if asking_again.images_wait:
+                until.wait(settings.analysis_poll_s)
+            else:
+                _step(analysis, settings, until)
         engine.dispose()
 
 
@@ -113,7 +120,7 @@ def open_triage(settings: CloudSettings) -> Triage:
         log.error("pack.unopened", pack=pack.manifest.name, version=pack.manifest.version, cause=why)
     limits = PixelLimits(settings.max_pixels, settings.max_decoded_bytes)
     runners = [opened.runner for _, opened in packs.opened]
-    return Triage(runners, limits, without_backend=[pack for pack, _ in packs.unopened])
+    return Triage(runners, limits, without_backend=[pack for pack, _ in packs.unopened], unreadable=packs.unreadable)
 
 
 def open_heads(settings: CloudSettings) -> Heads:

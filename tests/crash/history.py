@@ -13,6 +13,7 @@ from appliance.schema import answers, instances, messages, studies
 from store_forward.cloud.cases import answer_feed, cases
 from store_forward.database import open_database, reading
 from store_forward.outbox import deliveries
+from store_forward.protocol import Answer
 from store_forward.spool import Spool
 from tests.crash.small_site import SmallSite
 
@@ -54,12 +55,17 @@ def account_of(site: SmallSite) -> Account:
         _at_the_webhook(account, site, [row for row in rows if row.destination == "pager"])
         _messages(account, connection, far)
         account.stranded += [f"delivery {row.id} is {row.state}" for row in rows if row.state != "delivered"]
+        account.stranded += [f"answer {row.seq} says not triaged" for row in _rows(connection, answers) if _silent(row)]
         account.stranded += [f"answer {row.seq} waits" for row in _rows(connection, answers) if row.applied_at is None]
         asked = Counter((row.subject, row.revision, row.kind, row.destination) for row in rows)
         account.duplicated += [f"asked twice: {what}" for what, times in asked.items() if times > 1]
     cloud.dispose()
     account.stranded += [f"upload {path.stem} is unfinished" for path in (cloud_home / "uploads").glob("*.json")]
     return account
+
+
+def _silent(row: Any) -> bool:
+    return bool(Answer.model_validate_json(row.body).decision == "not_triaged")
 
 
 def _rows(connection: Any, table: Table) -> list[Any]:

@@ -99,7 +99,7 @@ def attempt(site: SmallSite, point: Point) -> Tried:
             left = site.send_once(left)
             if site.running(point.process).pid != hurt.pid or (point.lasts_s is None and was_spoiled(trace)):
                 break
-            time.sleep(0.02)
+            time.sleep(0.05)
     settled = not site.send(left) and site.settles(images) and site.hears(last)
     ended = site.running(point.process).pid != hurt.pid
     return Tried(point, ended or was_spoiled(trace), ended, settled)

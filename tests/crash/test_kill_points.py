@@ -20,8 +20,13 @@ pytestmark = [
     pytest.mark.interop,
     pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
 ]
-_CALLS = ("fsync", "fdatasync", "rename", "renameat", "renameat2", "write", "pwrite64", "sendto")
-_SITES = 2
+#: What makes something durable or tells somebody; then what takes or releases a lock of the database, takes something
+#: in from somebody, or makes and removes a name.
+_CALLS = (
+    *("fsync", "fdatasync", "rename", "renameat", "renameat2", "write", "pwrite64", "sendto"),
+    *("fcntl", "pread64", "connect", "accept4", "recvfrom", "mkdir", "unlink"),
+)
+_SITES = 3
 
 
 @pytest.mark.timeout(7200)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
 
 import psutil
 import pytest
 from pydicom import dcmread
+from pydicom.uid import generate_uid
 from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.dimse_messages import C_STORE_RQ
@@ -19,7 +22,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
 
 from appliance.demo.play import count_duplicated, count_lost
-from appliance.demo.stage import Stage
+from appliance.demo.stage import Stage, listening
 from appliance.demo.studies import DemoImage, synthetic_studies
 from appliance.supervisor import STOP_GRACE_S
 
@@ -142,6 +145,59 @@ def test_an_orderly_stop_during_an_upload_and_a_reception(images: list[DemoImage
         assert len(held) == 1
         assert images[-1].sop_instance_uid not in stage.held()
         _go_on(stage, images, ["serve"])
+
+
+@contextmanager
+def _watching(stage: Stage, pages: int) -> Iterator[None]:
+    """Browsers that have the page open, each with a stream of events that never ends by itself."""
+    with ExitStack() as stack:
+        for _ in range(pages):
+            url = f"http://127.0.0.1:{stage.page_port}/events"
+            stream = stack.enter_context(urllib.request.urlopen(url, timeout=30.0))
+            assert stream.readline()
+        yield
+
+
+@pytest.mark.timeout(900)
+def test_an_orderly_stop_with_every_process_at_work(images: list[DemoImage], tmp_path: Path) -> None:
+    """SIGTERM with a study half received, one half read, an upload without an answer and pages open: 10 s, no loss."""
+    with Stage(tmp_path) as stage:
+        endpoint = _endpoint(stage)
+        endpoint.suspend()
+        for image in images[:-1]:
+            assert stage.send(image.path)
+        stage.wait(lambda: any(d.state == "leased" and d.destination == "cloud" for d in stage.outbox()), 120.0, "it")
+        with _watching(stage, 3):
+            association = _half_sent(stage, images[-1])
+            for image in images[:-1]:  # again, under another study, so that there is something to read
+                _sent_as_another(stage, image, tmp_path)
+            stage.wait(lambda: stage.states().get("triaging", 0) > 0, 60.0, "a study to be read")
+            stopped = _supervisor(stage, "serve")
+            started = time.monotonic()
+            stopped.terminate()
+            assert stopped.wait(2 * STOP_GRACE_S) == 0
+            assert time.monotonic() - started < 10.0
+        assert "process.killed" not in (tmp_path / "log.txt").read_text(encoding="utf-8")
+        if stopped.stdin is not None:
+            stopped.stdin.close()
+        association.abort()
+        endpoint.resume()
+        stage.start("serve")
+        stage.wait(lambda: listening(stage.dicom_port), 60.0, "the receiver")
+        assert stage.send(images[-1].path)
+        stage.wait(lambda: set(stage.states()) == {"settled"}, 600.0, "every study to settle")
+        assert sum(stage.states().values()) == 2 * len(images) - 1
+        assert count_lost(stage, images) == 0
+        assert count_duplicated(stage) == 0
+
+
+def _sent_as_another(stage: Stage, image: DemoImage, folder: Path) -> None:
+    dataset = dcmread(image.path)
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID = (generate_uid() for _ in range(3))
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    path = folder / "another.dcm"
+    dataset.save_as(path)
+    assert stage.send(path)
 
 
 @pytest.mark.timeout(500)

@@ -35,6 +35,14 @@ def test_every_make_target_that_is_named_exists() -> None:
 
 
 @EACH
+def test_every_test_that_is_named_exists(path: Path) -> None:
+    """``tests/x.py`` in a document is a file of the tests, ``tests/x.py::test_y`` a test in it."""
+    for file, test in re.findall(r"\b(tests/[\w/]+\.py)(?:::(test_\w+))?", _prose(path)):
+        assert (ROOT / file).exists(), file
+        assert not test or f"def {test}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file}::{test}"
+
+
+@EACH
 def test_every_configuration_example_is_accepted(path: Path, tmp_path: Path) -> None:
     """Each TOML example of a document passes the validation that a box's start makes, or ``models new``."""
     read = read_description if path == MAKE_A_PACK else load_settings

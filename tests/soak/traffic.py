@@ -127,7 +127,7 @@ class Traffic:
     def _restart_the_cloud(self) -> None:
         (cloud,) = [one for one in self._stage.programs() if isinstance(one.args, list) and "cloud" in one.args]
         cloud.terminate()
-        cloud.wait(20.0)
+        cloud.wait(120.0)  # on a busy machine, too
         if cloud.stdin is not None:
             cloud.stdin.close()
         self._stage.start("cloud")

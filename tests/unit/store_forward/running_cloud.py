@@ -26,10 +26,10 @@ def settings_at(home: Path, **changes: Any) -> CloudSettings:
 
 
 @contextmanager
-def running(settings: CloudSettings) -> Iterator[int]:
+def running(settings: CloudSettings, address: str = "127.0.0.1") -> Iterator[int]:
     """The endpoint, served by uvicorn in a thread; gives its port."""
     server = build_server(settings)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server((address, 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:

@@ -21,8 +21,10 @@ from appliance.schema import StudyState, devices, findings, studies, study_event
 from appliance.triage.payloads import PayloadMaker
 from appliance.triage.worker import TriageWorker
 from models.activations import ACTIVE, Activations
+from models.asking_again import FIRST_PAUSE_S, IMAGES_WAIT_S, LONGEST_PAUSE_S, AskingAgain
 from store_forward.database import writing
 from store_forward.outbox import deliveries
+from tests.bad_disk import goes_bad, mended
 from tests.dicom_factory import uid
 from tests.pack_archives import archive
 from tests.small_box import NOW, SmallBox, image
@@ -83,7 +85,7 @@ def test_what_goes_to_the_cloud_names_nobody(reading_box: ReadingBox) -> None:
         content = archive.read(name)
     assert b"Phantom" not in content
     assert study.encode() not in content
-    assert escalation.attributes == {"left_out": 0}
+    assert escalation.attributes["left_out"] == 0
 
 
 def test_without_archive_and_cloud_the_decision_stands(reading_box: ReadingBox) -> None:
@@ -156,7 +158,7 @@ def test_an_escalation_without_one_of_its_files_says_what_stays(reading_box: Rea
     read_all(box)
     assert box.study(study).escalated
     escalation = next(one for one in box.rows(deliveries) if one.kind == "escalation")
-    assert escalation.attributes == {"left_out": 1}
+    assert escalation.attributes["left_out"] == 1
 
 
 def test_after_three_attempts_the_worker_gives_up(reading_box: ReadingBox) -> None:
@@ -291,6 +293,54 @@ def test_a_pack_nothing_here_can_run(reading_box: ReadingBox, tmp_path: Path) ->
     assert (box.study(study).decision, box.study(study).reason) == ("not_triaged", "no_backend")
     (row,) = box.rows(devices)
     assert "nothing here can run tiny" in row.detail
+
+
+class Clock:
+    """A clock that stands until it is moved."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        """Seconds."""
+        return self.now
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "network.onnx", "golden.npz"])
+def test_a_pack_the_disk_does_not_give_is_asked_for_again(reading_box: ReadingBox, tmp_path: Path, file: str) -> None:
+    """Its study waits, is not said to have no pack, and is read as soon as the disk gives it."""
+    path = write_tiny_pack(tmp_path / "packs" / "tiny") / file
+    kept, clock = goes_bad(path), Clock()
+    box = reading_box(triage={"packs": tmp_path / "packs"})
+    study = box.receive(image("urgent"))
+    worker = TriageWorker(box.settings, box.home, asking_again=AskingAgain(clock))
+    worker.start(NOW)
+    assert not worker.step(NOW)
+    assert (box.study(study).decision, box.study(study).triage_attempts) == (None, 0)
+    assert any(f"{file} cannot be read (Input/output error)" in row.detail for row in box.rows(devices))
+    mended(path, kept)
+    clock.now += FIRST_PAUSE_S
+    assert worker.step(NOW)
+    assert (box.study(study).decision, box.study(study).revision) == ("urgent", 1)
+
+
+def test_a_pack_the_disk_does_not_give_for_long(reading_box: ReadingBox, tmp_path: Path) -> None:
+    """After a minute the study is not triaged, with a reason of its own; once the disk gives the pack it is read."""
+    path = write_tiny_pack(tmp_path / "packs" / "tiny") / "network.onnx"
+    kept, clock = goes_bad(path), Clock()
+    box = reading_box(triage={"packs": tmp_path / "packs"})
+    study = box.receive(image("urgent"))
+    worker = TriageWorker(box.settings, box.home, asking_again=AskingAgain(clock))
+    worker.start(NOW)
+    clock.now += IMAGES_WAIT_S
+    assert worker.step(NOW)
+    assert (box.study(study).decision, box.study(study).reason) == ("not_triaged", "pack_unreadable")
+    mended(path, kept)
+    clock.now += LONGEST_PAUSE_S
+    while worker.step(NOW):
+        pass
+    row = box.study(study)
+    assert (row.decision, row.reason, row.revision) == ("urgent", None, 2)
+    assert "read_again" in [event.kind for event in box.rows(study_events)]
 
 
 def test_the_device_is_remembered(reading_box: ReadingBox) -> None:

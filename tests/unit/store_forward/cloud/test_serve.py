@@ -18,6 +18,7 @@ from store_forward.cloud.serve import build_server, run_analysis, run_endpoint
 from store_forward.cloud.settings import CloudSettings
 from store_forward.protocol import Answer
 from store_forward.uplink import CloudLink
+from tests.bad_disk import goes_bad, mended
 from tests.dicom_factory import as_bytes, chest_radiograph
 from tests.pack_archives import archive
 from tests.tiny_pack import picture, write_tiny_pack
@@ -87,6 +88,25 @@ def test_an_activation_is_noticed_between_cases(tmp_path: Path) -> None:
         assert process.wait(30) == 0
     found = [(answer.pack, answer.pack_version) for answer in (first, second)]
     assert found == [("a-tiny-full", "1.0.0"), ("a-tiny-full", "2.0.0")]
+
+
+def test_a_pack_the_disk_does_not_give_is_waited_for(tmp_path: Path) -> None:
+    """The case is not answered without a statement, but read as soon as the disk gives the pack."""
+    manifest = write_tiny_pack(tmp_path / "packs" / "tiny-full", role="cloud", name="a-tiny-full") / "manifest.json"
+    settings = settings_at(tmp_path / "cloud", packs=tmp_path / "packs", analysis_poll_s=0.02)
+    kept = goes_bad(manifest)
+    with running(settings) as port, link_to(port) as link:
+        command = [sys.executable, "-u", "-c", ANALYSIS, settings.model_dump_json()]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        try:
+            assert process.stdout is not None
+            assert any(b"Input/output error" in line for line in process.stdout)
+            mended(manifest, kept)
+            answer = answered(link, tmp_path / "case", 0)
+        finally:
+            process.terminate()
+        process.communicate(timeout=30)
+    assert (answer.decision, answer.pack) == ("urgent", "a-tiny-full")
 
 
 def test_a_home_folder_has_one_analysis(tmp_path: Path) -> None:
