@@ -5,6 +5,7 @@ Sizes are checked in the header, and in the header of the compressed frame, befo
 
 from __future__ import annotations
 
+import errno
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,8 +64,8 @@ def open_dicom(
 
     Raises:
         CannotTriage: ``not_dicom`` when it is no DICOM or breaks off before anything useful; ``too_large``
-        when a
-            deflated data set is over ``max_inflated_bytes``.
+            when a deflated data set is over ``max_inflated_bytes``.
+        OSError: the disk failed (EIO), which says nothing of the file; the next attempt may get it.
     """
     try:
         if not path.is_file():
@@ -77,6 +78,8 @@ def open_dicom(
             dataset = dcmread(path, force=forced, stop_before_pixels=not with_pixels)
             _complete_meta(dataset)
     except DAMAGED as error:
+        if isinstance(error, OSError) and error.errno == errno.EIO:
+            raise
         raise CannotTriage(Reason.not_dicom, f"the header cannot be read ({type(error).__name__})") from None
     named = any(keyword in dataset for keyword in ("SOPClassUID", "Modality", "Rows", *_PIXELS))
     if not named and "MediaStorageSOPClassUID" not in dataset.file_meta:

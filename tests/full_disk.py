@@ -6,7 +6,7 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-FILE_LIMIT_BYTES = 300_000  # more than the database's log, less than a 512 x 512 radiograph
+FILE_LIMIT_BYTES = 450_000  # more than the database's log, less than a 512 x 512 radiograph
 
 
 @contextmanager

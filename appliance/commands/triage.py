@@ -17,6 +17,7 @@ from appliance.triage.readers import open_readers
 from models.decision import Decision, ImageResult
 from models.errors import CannotTriage
 from models.pictures import attributes_of, dataset_from_picture, is_picture
+from models.reasons import Reason
 from models.triage import Triage
 
 
@@ -50,7 +51,10 @@ def read_one(triage: Triage, path: Path, header: dict[str, str] | None) -> Image
             return ImageResult("", Decision.not_triaged, cannot.reason, cannot.detail)
         except ValueError as error:
             raise ConfigurationInvalid("--as", (f"{error}; correct that value",)) from None
-    return triage.image(path)
+    try:
+        return triage.image(path)
+    except OSError as error:
+        return ImageResult("", Decision.not_triaged, Reason.unreadable_pixels, f"the disk fails: {error.strerror}")
 
 
 def as_row(path: Path, result: ImageResult) -> dict[str, Any]:

@@ -174,6 +174,20 @@ def test_after_three_attempts_the_worker_gives_up(reading_box: ReadingBox) -> No
     assert {one.kind for one in box.rows(deliveries)} == {"report"}
 
 
+def test_an_image_the_disk_does_not_give_is_no_decision(reading_box: ReadingBox) -> None:
+    """The attempt fails and is counted, nothing is said about the image; it is read when the disk gives it."""
+    box = reading_box()
+    study = box.receive(image())
+    (spooled,) = [one for one in (box.spool.root / "objects").rglob("*") if one.is_file()]
+    kept = goes_bad(spooled)
+    with pytest.raises(OSError, match="Input/output error"):
+        read_all(box)
+    assert (box.study(study).decision, box.study(study).triage_attempts) == (None, 1)
+    mended(spooled, kept)
+    read_all(box)
+    assert box.study(study).decision == "urgent"
+
+
 def test_even_its_header_may_be_the_killer(reading_box: ReadingBox) -> None:
     """When giving up has failed as well, the study is decided without opening anything of it."""
     box = reading_box()
