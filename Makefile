@@ -28,7 +28,7 @@ interop: $(DONE) .debian-peers ## against Debian's DCMTK, Orthanc, dicom3tools a
 	$(PYTEST) -m interop tests
 
 crash: $(DONE) .debian-peers ## hurt every process at system calls and at random times (POINTS=n, POINTS=all)
-	POINTS=$(or $(POINTS),200) $(PYTEST) -m crash tests
+	POINTS=$(or $(POINTS),1000) $(PYTEST) -m crash tests
 
 link: $(DONE) .link-tools ## uploads over a line with rate, loss, delay and cuts, between two network namespaces; needs root
 	@[ "$$(id -u)" = 0 ] || { echo 'make link needs root: it makes network namespaces' >&2; exit 1; }
