@@ -136,3 +136,4 @@ def _await_end_of_input(stop: threading.Event) -> None:
     while os.read(sys.stdin.fileno(), 1024):
         pass
     stop.set()
+    os.kill(os.getpid(), signal.SIGTERM)  # for what asks no event, see ends_at_once

@@ -18,7 +18,7 @@ from appliance.process import PROCESSES, run_process
 from appliance.results.webhook import signing_key
 from appliance.settings import Settings
 from appliance.standby.keeper import standby_token
-from appliance.supervisor import Supervisor, stop_event
+from appliance.supervisor import Supervisor, ends_at_once, stop_event
 from store_forward.cloud.serve import run_analysis, run_endpoint
 from store_forward.cloud.settings import CloudSettings
 
@@ -66,7 +66,7 @@ def run_supervised(name: str, settings: Settings) -> None:
     if name == "cloud-endpoint":
         run_endpoint(cloud_settings(settings), stop)
     elif name == "cloud-analysis":
-        run_analysis(cloud_settings(settings), stop)
+        run_analysis(cloud_settings(settings), stop, ends_at_once)
     elif name in PROCESSES:
         run_process(name, settings, stop)
     else:

@@ -11,8 +11,8 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import structlog
@@ -80,9 +80,14 @@ def build_server(settings: CloudSettings) -> uvicorn.Server:
     return running[0]
 
 
-def run_analysis(settings: CloudSettings, stop: threading.Event | None = None) -> None:
+def run_analysis(
+    settings: CloudSettings,
+    stop: threading.Event | None = None,
+    opening: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> None:
     """Answer cases until ``stop`` is set. A case that takes too long or too much memory ends the whole process.
 
+    ``opening`` is entered whenever packs are opened, which may take long and commits nothing.
     The supervisor then starts it again, and the attempt has been counted. Raises AlreadyRunning when another
     analysis works on this home folder, DatabaseUnusable, OSError.
     """
@@ -95,12 +100,14 @@ def run_analysis(settings: CloudSettings, stop: threading.Event | None = None) -
         create_schema(engine, CLOUD_METADATA)
         spool = Spool(settings.spool, settings.free_floor_bytes, settings.free_bulk_bytes, settings.free_warn_bytes)
         mark, asking_again = _packs_mark(settings), AskingAgain()
-        triage = open_triage(settings)
+        with opening():
+            triage = open_triage(settings)
         analysis = Analysis(settings, engine, spool, triage, open_heads(settings))
         asking_again.note(triage.lacks_packs)
         while not until.is_set():
             if (now := _packs_mark(settings)) != mark or asking_again.due:
-                mark, triage = now, open_triage(settings)
+                with opening():
+                    mark, triage = now, open_triage(settings)
                 analysis.read_with(triage, open_heads(settings))
                 asking_again.note(triage.lacks_packs)
                 log.info("packs.reloaded")

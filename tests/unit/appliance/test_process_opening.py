@@ -34,6 +34,19 @@ def test_sigterm_ends_a_process_that_measures_packs() -> None:
             busy.kill()
 
 
+def test_the_end_of_the_supervisor_ends_it_as_well() -> None:
+    """Nobody is left to send SIGTERM when the supervisor was killed; its end of the pipe is closed all the same."""
+    with subprocess.Popen([sys.executable, "-c", _BUSY], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as busy:
+        assert busy.stdout is not None
+        assert busy.stdin is not None
+        assert busy.stdout.readline() == b"busy\n"
+        busy.stdin.close()
+        try:
+            assert busy.wait(60.0) == -signal.SIGTERM
+        finally:
+            busy.kill()
+
+
 class _Entered(Exception):
     pass
 
