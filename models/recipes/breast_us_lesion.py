@@ -31,7 +31,6 @@ TASK = Task(
         Schedule("lite0", epochs=8, images=960, seed=20267, frozen_blocks=2),
         Schedule("lite0-short", epochs=5, images=960, seed=20367, frozen_blocks=2),
     ),
-    false_alarms=0.20,
     prevalence=1 / 3,
     settled=0.4,
     words=Words(
@@ -42,9 +41,8 @@ TASK = Task(
         "reduced to 256 px; 542 images were available.",
         licence="Apache-2.0; weights trained on BUSI (Al-Dhabyani et al. 2020)",
         limits=(
-            "Very few images: every interval is wide, and no threshold for `routine` meets the bound, so the pack "
-            "never calls an image routine. The bound of `urgent` was shown on the calibration part, and on the test "
-            "part more of the urgent images were false alarms than it allows.",
+            "Very few images: every interval is wide, and no line for `routine` or `urgent` meets the bound, so the "
+            "pack escalates every image that it reads. What it adds is the order in which they are looked at.",
             "A benign lesion is reported as a finding and does not by itself make an image abnormal: the decision "
             "rests on `malignant`.",
             "Some images carry burned-in callipers and text, which may hint at a lesion.",
