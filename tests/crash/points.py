@@ -8,7 +8,7 @@ import queue
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -74,13 +74,16 @@ def _trace_of(site: SmallSite, name: str, calls: Sequence[str]) -> Path:
 
 def drawn(points: Sequence[Point], wanted: str, rng: random.Random) -> list[Point]:
     """``wanted`` of the points, evenly over processes and calls; all of them for ``all`` or a large number."""
-    groups: dict[tuple[str, str], list[Point]] = defaultdict(list)
-    for point in points:
-        groups[point.process, point.call].append(point)
-    for group in groups.values():
-        rng.shuffle(group)
-    in_turn = [one for turn in itertools.zip_longest(*groups.values()) for one in turn if one is not None]
+    groups: dict[str, dict[str, list[Point]]] = defaultdict(lambda: defaultdict(list))
+    for point in rng.sample(points, len(points)):
+        groups[point.process][point.call].append(point)
+    in_turn = _in_turn(_in_turn(calls.values()) for calls in groups.values())
     return in_turn if wanted == "all" else in_turn[: int(wanted)]
+
+
+def _in_turn(groups: Iterable[list[Point]]) -> list[Point]:
+    """The first of each group, then the second of each, until all are empty."""
+    return [one for turn in itertools.zip_longest(*groups) for one in turn if one is not None]
 
 
 def attempt(site: SmallSite, point: Point) -> Tried:
