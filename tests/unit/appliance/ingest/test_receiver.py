@@ -113,7 +113,7 @@ def test_a_refusal_does_not_end_the_association(make_box: MakeBox, listen: Liste
 )
 def test_ae_titles_can_be_required(make_box: MakeBox, listen: Listen, called: str, calling: str, welcome: bool) -> None:
     """With both checks on, an association needs the right called and a known calling AE title."""
-    box = make_box(dicom={"require_called_ae_title": True, "calling_ae_titles": [SCANNER]})
+    box = make_box(dicom={"require_called_ae_title": True, "peers": {SCANNER: {}}})
     scanner = listen(box)
     scanner.ae_title = calling
     association = scanner.open(called=called)
