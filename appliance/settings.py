@@ -105,6 +105,9 @@ class DicomTls(Section):
     certificate: Path = Field(description="our certificate chain, PEM")
     private_key: Path = Field(description="its private key, PEM")
     client_ca: Path | None = Field(default=None, description="the authorities that vouch for those who call, PEM")
+    client_crl: Path | None = Field(
+        default=None, description="certificates these authorities have revoked, PEM; renew it in time; none: not asked"
+    )
     require_client_certificate: bool = Field(default=True, description="refuse who shows no certificate")
 
     @model_validator(mode="after")
@@ -113,6 +116,8 @@ class DicomTls(Section):
             raise ValueError(
                 "client_ca is missing; name the authorities of your peers, or set require_client_certificate = false"
             )
+        if self.client_crl is not None and self.client_ca is None:
+            raise ValueError("client_crl needs client_ca; name the authorities that have revoked, or remove it")
         return self
 
 
@@ -139,6 +144,16 @@ class Dicom(Section):
     def is_open(self) -> bool:
         """Whether anybody may ask for an association: on loopback only, and while no peer is named."""
         return is_loopback(self.host) and not self.peers
+
+    @property
+    def lets_nobody_in(self) -> str | None:
+        """The words about a box that no scanner can reach, with the repair; ``None``: somebody may call."""
+        if self.is_open or self.peers:
+            return None
+        return (
+            f"host = {self.host} is beyond loopback and no peer is configured, so nobody may send; "
+            "add [dicom.peers.NAME] for each scanner, with its ae_title and addresses"
+        )
 
     @property
     def plain_is_safe(self) -> bool:

@@ -52,7 +52,8 @@ class ServerTls:
 
     def _stamps(self) -> tuple[tuple[int, int] | None, ...]:
         own = self._settings
-        return tuple(_stamp(path) for path in (own.certificate, own.private_key, own.client_ca) if path is not None)
+        files = (own.certificate, own.private_key, own.client_ca, own.client_crl)
+        return tuple(_stamp(path) for path in files if path is not None)
 
 
 def server_context(settings: DicomTls) -> ssl.SSLContext:
@@ -65,6 +66,9 @@ def server_context(settings: DicomTls) -> ssl.SSLContext:
     if settings.client_ca is not None:
         context.verify_mode = ssl.CERT_REQUIRED if settings.require_client_certificate else ssl.CERT_OPTIONAL
         _trust(context, settings.client_ca, "dicom.tls.client_ca")
+    if settings.client_crl is not None:
+        _trust(context, settings.client_crl, "dicom.tls.client_crl")
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     return context
 
 
@@ -160,7 +164,7 @@ def _trust(context: ssl.SSLContext, authorities: Path, where: str) -> None:
     try:
         context.load_verify_locations(cafile=authorities)
     except (OSError, ValueError) as error:
-        words = f"{authorities} cannot be used: {_reason(error)}; give PEM certificates of authorities"
+        words = f"{authorities} cannot be used: {_reason(error)}; give what authorities have issued, as PEM"
         raise ConfigurationInvalid(where, (words,)) from None
 
 

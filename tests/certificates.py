@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,20 @@ class Authority:
         found.certificate.write_bytes(b"".join(one.bytes() for one in issued.cert_chain_pems))
         issued.private_key_pem.write_to_path(found.private_key)
         return found
+
+    def revoke(self, identity: Identity) -> Path:
+        """A list of revoked certificates with this one on it."""
+        now = datetime.datetime.now(datetime.UTC)
+        issuer = x509.load_pem_x509_certificate(self.ca.read_bytes())
+        lost = x509.load_pem_x509_certificate(identity.certificate.read_bytes())
+        entry = x509.RevokedCertificateBuilder().serial_number(lost.serial_number).revocation_date(now).build()
+        crl = x509.CertificateRevocationListBuilder().issuer_name(issuer.subject).add_revoked_certificate(entry)
+        crl = crl.last_update(now).next_update(now + datetime.timedelta(days=1))
+        key = serialization.load_pem_private_key(self._issuer.private_key_pem.bytes(), None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        path = self._folder / "crl.pem"
+        path.write_bytes(crl.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+        return path
 
     def client(self, identity: Identity | None) -> ssl.SSLContext:
         """A client that trusts this authority and shows ``identity``; with all that OpenSSL still has."""

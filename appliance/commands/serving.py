@@ -41,6 +41,8 @@ def serve_box(settings: Settings, config: Path | None) -> None:
     if dicom.tls is not None:
         server_context(dicom.tls)
         sys.stdout.write(f"       over TLS at {dicom.host}:{dicom.tls.port}\n")
+    if dicom.lets_nobody_in is not None:
+        sys.stdout.write(f"       {dicom.lets_nobody_in}\n")
     sys.stdout.write(f"page   http://{page.host}:{page.port}/\n")
     sys.stdout.write("Research use only, not for diagnosis.\n")
     sys.stdout.flush()

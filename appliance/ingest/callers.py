@@ -18,10 +18,6 @@ from appliance.tls import identities
 
 #: PS3.7 A.2.1; the only one there is.
 APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
-NOBODY_MAY_CALL: Final = (
-    "dicom.host is beyond loopback and no peer is configured, so nobody may send; "
-    "add [dicom.peers.NAME] for each scanner, with its ae_title and addresses"
-)
 
 
 class Refusal(Enum):

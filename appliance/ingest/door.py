@@ -31,7 +31,13 @@ class Door(ThreadedAssociationServer):  # type: ignore[misc]
         # The library lets five callers queue; the next of that moment would wait a second for TCP's second try.
         self.socket.listen(queue)
         self.ae._servers.append(self)  # where its own shutdown takes it out of
-        threading.Thread(target=self.serve_forever, name="door", daemon=True).start()
+        self._thread = threading.Thread(target=self.serve_forever, name="door", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether connections are taken."""
+        return self._thread.is_alive()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """A new connection; called in the thread that accepts, so it must not wait for anything."""

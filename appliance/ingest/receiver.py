@@ -3,6 +3,7 @@ on storage commitment from the PACS that were asked for it (Annex J)."""
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from pathlib import Path
@@ -11,13 +12,13 @@ import structlog
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, AllTransferSyntaxes
 from pynetdicom import AE, AllStoragePresentationContexts, _config, dimse_messages, evt
+from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.sop_class import Verification
 
 from appliance.errors import OutOfResources, ReceiveError
 from appliance.ingest.admit import Admission
 from appliance.ingest.callers import (
-    NOBODY_MAY_CALL,
     Refusal,
     caller_of,
     calls_us,
@@ -66,9 +67,7 @@ class Receiver:
         self._reports = reports
         self._touched: dict[int, set[str]] = {}
         self._lock = threading.Lock()
-        self._room = WaitingRoom(
-            settings.max_idle_connections, settings.max_idle_connections_per_address, settings.acse_timeout_s
-        )
+        self._room: WaitingRoom | None = None
         self._doors: list[Door] = []
         self.tls_port: int | None = None
         _config.STORE_RECV_CHUNKED_DATASET = True
@@ -83,7 +82,7 @@ class Receiver:
         ae.acse_timeout = own.acse_timeout_s
         ae.dimse_timeout = own.association_timeout_s
         ae.network_timeout = own.association_timeout_s
-        ae.maximum_associations = own.max_associations
+        ae.maximum_associations = sys.maxsize  # the library would count those that are being refused; see _is_full
         ae.add_supported_context(Verification)
         for sop_class in storage_sop_classes():
             ae.add_supported_context(sop_class, list(transfer_syntaxes()))
@@ -98,20 +97,29 @@ class Receiver:
         """
         own = self._settings
         tls = None if own.tls is None else ServerTls(own.tls)
-        if plain_port_is_needed(own) or (self._reports is not None and self._reports.comes_plain):
-            self._listen(own.port, None)
-        if own.tls is not None:
-            self.tls_port = self._listen(own.tls.port, tls)
-        self._room.open()
-        if not own.is_open and not own.peers:
-            log.warning("receiver.closed", why=NOBODY_MAY_CALL)
+        room = WaitingRoom(own.max_idle_connections, own.max_idle_connections_per_address, own.acse_timeout_s)
+        self._room = room
+        try:
+            if plain_port_is_needed(own) or (self._reports is not None and self._reports.comes_plain):
+                self._listen(own.port, room, None)
+            if own.tls is not None:
+                self.tls_port = self._listen(own.tls.port, room, tls)
+        except OSError:
+            self.stop()
+            raise
+        if own.lets_nobody_in is not None:
+            log.warning("receiver.closed", why=own.lets_nobody_in)
         return int(self._doors[0].server_address[1])
 
-    def _listen(self, port: int, tls: ServerTls | None) -> int:
+    @property
+    def is_listening(self) -> bool:
+        """Whether all that has to run for newcomers runs."""
+        return self._room is not None and self._room.is_open and all(door.is_open for door in self._doors)
+
+    def _listen(self, port: int, room: WaitingRoom, tls: ServerTls | None) -> int:
         handlers: list[evt.EventHandlerType] = [
             (evt.EVT_CONN_CLOSE, self._on_close),
             (evt.EVT_REQUESTED, self._on_requested),
-            (evt.EVT_REJECTED, self._on_rejected),
             (evt.EVT_ACCEPTED, self._on_accepted),
             (evt.EVT_C_ECHO, lambda _event: _SUCCESS),
             (evt.EVT_C_STORE, self._on_store),
@@ -127,7 +135,7 @@ class Receiver:
             request_handler=AssociationMaker,
         )
         assert isinstance(door, Door)
-        door.open(self._room, tls, own.association_timeout_s, own.max_associations)
+        door.open(room, tls, own.association_timeout_s, own.max_associations)
         self._doors.append(door)
         return int(door.server_address[1])
 
@@ -135,7 +143,8 @@ class Receiver:
         """Stop listening and abort what is open; senders keep what was not acknowledged."""
         for door in self._doors:
             door.shutdown()
-        self._room.close()
+        if self._room is not None:
+            self._room.close()
         # All at once: one after the other takes 0.2 s each, and fifty would outlast a stop's grace.
         aborts = [threading.Thread(target=one.abort, daemon=True) for one in self._ae.active_associations]
         for abort in aborts:
@@ -152,19 +161,28 @@ class Receiver:
             # A PACS may report even if it may not send to us.
             offered = [build_context(Verification)]
             refusal = None if calls_us(caller, self._settings) else Refusal.CALLED_AE_TITLE_UNKNOWN
+        if refusal is None and self._is_full():
+            refusal = Refusal.TOO_MANY_ASSOCIATIONS
         if refusal is not None:
             log.warning("association.refused", cause=refusal.cause, repair=refusal.repair, **caller.for_the_log())
-            association.acse.send_reject(refusal.result, refusal.source, refusal.reason)
-            association.kill()
+            self._refuse(association, refusal)
             return
         if reports is not None and reports.is_open_for(association):
             offered = [*offered, reports.context]
         association.acceptor.supported_contexts = offered
 
-    def _on_rejected(self, event: evt.Event) -> None:
-        """The library itself refuses one thing only: one association too many."""
-        refusal, caller = Refusal.TOO_MANY_ASSOCIATIONS, caller_of(event.assoc)
-        log.warning("association.refused", cause=refusal.cause, repair=refusal.repair, **caller.for_the_log())
+    def _is_full(self) -> bool:
+        """Whether there are too many with the one that asks now. Those that are being refused take nobody's place."""
+        inside = [one for one in self._ae.active_associations if not one.is_rejected]
+        return len(inside) > self._settings.max_associations
+
+    def _refuse(self, association: Association, refusal: Refusal) -> None:
+        """A-ASSOCIATE-RJ, and the end of the line, for which the other side has no more than the usual time."""
+        line = association.dul.socket
+        if line is not None and line.socket is not None:
+            line.socket.settimeout(self._settings.acse_timeout_s)
+        association.acse.send_reject(refusal.result, refusal.source, refusal.reason)
+        association.kill()
 
     def _on_accepted(self, event: evt.Event) -> None:
         """A scanner that sends a kind of object we do not take is seen in the log, not only at the scanner."""

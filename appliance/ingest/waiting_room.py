@@ -69,17 +69,18 @@ class WaitingRoom:
         self._inside: dict[Newcomer, None] = {}  # the oldest first
         self._at_the_door: deque[Newcomer] = deque()
         self._selector = selectors.DefaultSelector()
-        self._bell, bell = socket.socketpair()
-        self._bell.setblocking(False)
-        bell.setblocking(False)
-        self._selector.register(bell, selectors.EVENT_READ)
-        self._hears = bell
+        self._bell, self._hears = socket.socketpair()
+        for end in (self._bell, self._hears):
+            end.setblocking(False)
+        self._selector.register(self._hears, selectors.EVENT_READ)
         self._closing = False
         self._thread = threading.Thread(target=self._watch, name="waiting-room", daemon=True)
-
-    def open(self) -> None:
-        """Begin to watch."""
         self._thread.start()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is being watched."""
+        return self._thread.is_alive()
 
     def enter(
         self, connection: socket.socket, client_address: Any, context: ssl.SSLContext | None, leave: Leave
@@ -103,9 +104,8 @@ class WaitingRoom:
     def close(self) -> None:
         """Turn everybody away and end."""
         self._closing = True
-        if self._thread.is_alive():
-            self._ring()
-            self._thread.join()
+        self._ring()
+        self._thread.join()
 
     def _ring(self) -> None:
         with contextlib.suppress(OSError):  # it rings already, or the room is closed

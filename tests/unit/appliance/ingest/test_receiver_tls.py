@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.dataset import Dataset
 from structlog.testing import capture_logs
 
 from tests.certificates import Authority
+from tests.committing_archive import report, send_report
 from tests.listening_box import DEADLINE_S, Listen, Scanner, wait_until
 from tests.small_box import SCANNER, MakeBox, image
 
@@ -97,6 +99,18 @@ def test_nobody_gets_in_without_a_certificate_that_holds(
     assert any(words[kind] in one.get("cause", "") for one in logs)
 
 
+def test_a_revoked_certificate(make_box: MakeBox, listen: Listen, authority: Authority) -> None:
+    """What the authority has taken back lets nobody in; another of its certificates does."""
+    lost, kept = authority.vouch("lost.example.org"), authority.vouch("kept.example.org")
+    scanner = listen(make_box(dicom={"tls": tls_of(authority, client_crl=authority.revoke(lost))}))
+    with capture_logs() as logs:
+        scanner.tls = authority.client(lost)
+        assert not scanner.open().is_established
+        wait_until(lambda: any("certificate revoked" in one.get("cause", "") for one in logs), "the log")
+    scanner.tls = authority.client(kept)
+    assert scanner.gets_through()
+
+
 def test_versions_before_1_2_are_refused(scanner: Scanner) -> None:
     """Also to a client that would still do them (RFC 8996)."""
     assert scanner.tls is not None
@@ -141,6 +155,19 @@ def test_a_certificate_need_not_be_asked_for(make_box: MakeBox, listen: Listen, 
     scanner.tls = authority.client(None)
     (answer,) = scanner.send(image())
     assert answer.Status == 0x0000
+
+
+def test_a_pacs_of_tls_reports_over_tls(make_box: MakeBox, listen: Listen, authority: Authority) -> None:
+    """Without it, its report on storage commitment is not taken."""
+    pacs = {"name": "archive", "host": "127.0.0.1", "port": 9, "ae_title": "ARCHIVE", "tls": {"ca": authority.ca}}
+    scanner = listen(make_box(dicom={"tls": tls_of(authority)}, pacs=[pacs]))
+    assert scanner.tls_port is not None
+    item, asked = Dataset(), Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = "1.2", "1.3"
+    asked.TransactionUID, asked.ReferencedSOPSequence = "1.4", [item]
+    assert send_report(scanner.port, report(asked)) is None
+    archive = authority.client(authority.vouch("archive.example.org"))
+    assert send_report(scanner.tls_port, report(asked), tls=archive) == 0x0115
 
 
 def test_hundreds_of_idle_connections_are_harmless(make_box: MakeBox, listen: Listen, authority: Authority) -> None:

@@ -27,7 +27,6 @@ class Place:
         self.room = WaitingRoom(most, most_per_address, patience_s)
         self.left: list[bytes] = []
         self._has_left = threading.Condition()
-        self.room.open()
 
     def enter(self, address: str = "192.0.2.7", context: ssl.SSLContext | None = None) -> socket.socket:
         """A connection from there; its other end."""
