@@ -22,6 +22,7 @@ from appliance.errors import OutOfResources, ReceiveError
 from appliance.ingest.admit import Admission
 from appliance.ingest.received_file import ReceivedFile
 from appliance.ingest.report_door import ReportDoor, calling_ae_title
+from appliance.ingest.waiting import WaitingHandler
 from appliance.settings import Dicom
 
 log = structlog.get_logger()
@@ -101,8 +102,15 @@ class Receiver:
             handlers.append((evt.EVT_N_EVENT_REPORT, self._reports.answer))
         address = (self._settings.host, self._settings.port)
         contexts = _SharedContexts(self._ae.supported_contexts)
-        server = self._ae.start_server(address, block=False, evt_handlers=handlers, contexts=contexts)
-        assert server is not None  # block=False always returns one
+        server = self._ae.make_server(
+            address,
+            evt_handlers=handlers,
+            contexts=contexts,
+            server_class=ThreadedAssociationServer,
+            request_handler=WaitingHandler,
+        )
+        self._ae._servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         # The library lets five callers queue; the next of that moment would wait a second for TCP's second try.
         server.socket.listen(self._settings.max_associations)
         self._server = server
