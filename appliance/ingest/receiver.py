@@ -178,7 +178,7 @@ class Receiver:
         try:
             if received.refused is not None:
                 raise OutOfResources(f"the spool cannot be written: {received.refused}")
-            outcome, study = self._admission.admit(event.dataset_path, source, time.time(), announced)
+            outcome, study = self._admission.admit(event.dataset_path, source, time.time(), announced, received.digest)
         except ReceiveError as refused:
             log.warning(
                 "instance.refused",

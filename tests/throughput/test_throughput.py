@@ -93,9 +93,7 @@ def _seconds(port: int, shares: list[list[Path]]) -> float:
     """From the start of all senders to the end of the last; each takes its share of the folders over one association."""
     options = ["-aec", "SCANSIDE", "+sd", "+r", "-nh", "127.0.0.1", str(port)]
     started = time.perf_counter()
-    senders = [
-        subprocess.Popen([program("storescu"), *options, *map(str, share)], env=ENVIRONMENT) for share in shares
-    ]
+    senders = [subprocess.Popen([program("storescu"), *options, *map(str, share)], env=ENVIRONMENT) for share in shares]
     statuses = [sender.wait() for sender in senders]
     seconds = time.perf_counter() - started
     assert statuses == [0] * len(senders), "a sender was refused"
