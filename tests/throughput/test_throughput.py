@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom.uid import CTImageStorage, DigitalXRayImageStorageForPresentation
+from pydicom.uid import UID, CTImageStorage, DigitalXRayImageStorageForPresentation
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -40,7 +40,7 @@ class Load:
     """So many images of 16-bit pixels, dealt to four folders, a study in each."""
 
     name: str
-    sop_class_uid: str
+    sop_class_uid: UID
     modality: str
     count: int
     rows: int
@@ -81,16 +81,16 @@ def _written(load: Load, folder: Path) -> list[Path]:
     image.file_meta.MediaStorageSOPClassUID = load.sop_class_uid
     for number in range(load.count):
         study = number % _SENDERS
-        image.StudyInstanceUID = uid(f"{load.name} study {study}")
-        image.SeriesInstanceUID = uid(f"{load.name} series {study}")
-        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = uid(f"{load.name} instance {number}")
+        image.StudyInstanceUID = UID(uid(f"{load.name} study {study}"))
+        image.SeriesInstanceUID = UID(uid(f"{load.name} series {study}"))
+        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = UID(uid(f"{load.name} instance {number}"))
         image.InstanceNumber = number
         as_file(image, folders[study] / f"{number}.dcm")
     return folders
 
 
 def _seconds(port: int, shares: list[list[Path]]) -> float:
-    """From the start of all senders to the end of the last; each takes its share of the folders over one association."""
+    """From the start of all senders to the end of the last; each sends its share over one association."""
     options = ["-aec", "SCANSIDE", "+sd", "+r", "-nh", "127.0.0.1", str(port)]
     started = time.perf_counter()
     senders = [subprocess.Popen([program("storescu"), *options, *map(str, share)], env=ENVIRONMENT) for share in shares]
