@@ -7,7 +7,7 @@ DONE   := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 DEMO_FLAGS := $(if $(ONCE),--once --json) $(if $(IMAGES),--images "$(IMAGES)")
 
-.PHONY: demo test check interop crash link soak bench lab format clean help
+.PHONY: demo test check interop crash link soak throughput bench lab format clean help
 
 help:             ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -16,7 +16,7 @@ demo: $(DONE)     ## the whole product on loopback (ONCE=1: end by itself; IMAGE
 	@$(BIN)/scanside demo $(DEMO_FLAGS)
 
 test: $(DONE)     ## unit, property and end-to-end tests
-	$(PYTEST) -m "not interop and not soak and not link" tests
+	$(PYTEST) -m "not interop and not soak and not link and not throughput" tests
 
 check: $(DONE)    ## format, lint, types, import arrows
 	$(BIN)/ruff format --check .
@@ -36,6 +36,9 @@ link: $(DONE) .link-tools ## uploads over a line with rate, loss, delay and cuts
 
 soak: $(DONE)     ## a box under mixed traffic, its memory, files and threads watched (MINUTES=n)
 	MINUTES=$(or $(MINUTES),60) $(PYTEST) -m soak tests
+
+throughput: $(DONE) .debian-peers ## images taken in a second, beside DCMTK's and Orthanc's receivers (ROUNDS=n)
+	$(PYTEST) -s -m throughput tests
 
 bench: $(DONE)    ## ingest, triage and uplink figures of this machine
 	$(BIN)/scanside bench

@@ -79,7 +79,7 @@ class Scanner:
 @contextmanager
 def listening_boxes() -> Iterator[Listen]:
     """A starter of receivers; all are stopped at the end, and what they set process-wide is undone."""
-    before = (_config.STORE_RECV_CHUNKED_DATASET, dimse_messages.NamedTemporaryFile)
+    before = (_config.STORE_RECV_CHUNKED_DATASET, _config.LOG_HANDLER_LEVEL, dimse_messages.NamedTemporaryFile)
     receivers: list[tuple[Receiver, int]] = []
 
     def listen(box: SmallBox) -> Scanner:
@@ -93,7 +93,7 @@ def listening_boxes() -> Iterator[Listen]:
     finally:
         for receiver, port in receivers:
             _stop(receiver, port)
-        _config.STORE_RECV_CHUNKED_DATASET, dimse_messages.NamedTemporaryFile = before
+        _config.STORE_RECV_CHUNKED_DATASET, _config.LOG_HANDLER_LEVEL, dimse_messages.NamedTemporaryFile = before
 
 
 def _stop(receiver: Receiver, port: int) -> None:

@@ -12,6 +12,14 @@ from appliance.disk.tables import disk_days
 from store_forward.outbox import DeliveryRequest
 
 _DAY_S = 86_400.0
+_NEW_DAY = insert(disk_days)
+#: By the column that grows; executed with a value for each column.
+_MORE = {
+    column: _NEW_DAY.on_conflict_do_update(
+        index_elements=["day"], set_={column: disk_days.c[column] + _NEW_DAY.excluded[column]}
+    )
+    for column in ("received_bytes", "made_bytes", "deleted_bytes")
+}
 
 
 def day_of(at: float) -> int:
@@ -46,7 +54,5 @@ def recorded_days(connection: Connection, now: float) -> list[Day]:
 def _count(connection: Connection, at: float, column: str, size_bytes: int) -> None:
     if size_bytes == 0:
         return
-    amounts = {"received_bytes": 0, "made_bytes": 0, "deleted_bytes": 0, column: size_bytes}
-    row = insert(disk_days).values(day=day_of(at), **amounts)
-    more = {column: disk_days.c[column] + size_bytes}
-    connection.execute(row.on_conflict_do_update(index_elements=["day"], set_=more))
+    amounts = {**dict.fromkeys(_MORE, 0), column: size_bytes}
+    connection.execute(_MORE[column], {"day": day_of(at), **amounts})

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, insert, select, update
+from sqlalchemy import Connection, Engine, Row, insert, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import DBAPIError
 
@@ -22,6 +22,7 @@ from appliance.errors import (
     ReceiveError,
 )
 from appliance.history import record_event
+from appliance.ingest import statements
 from appliance.ingest.header import Header, dataset_digest, read_header
 from appliance.schema import StudyState, instances, set_aside, studies
 from appliance.settings import Dicom, Limits
@@ -51,7 +52,12 @@ class Admission:
         self._dicom = dicom
 
     def admit(
-        self, temporary: Path, source: str, now: float, announced: tuple[str, str] | None = None
+        self,
+        temporary: Path,
+        source: str,
+        now: float,
+        announced: tuple[str, str] | None = None,
+        digest: str | None = None,
     ) -> tuple[Admitted, str]:
         """Move a received file into the spool and commit its row.
 
@@ -60,6 +66,7 @@ class Admission:
             source: calling AE title, or ``FOLDER``.
             now: seconds since the epoch.
             announced: (SOP class, SOP instance) of the C-STORE request, to be found again in the data set.
+            digest: SHA-256 of the file in lower-case hexadecimal, if the caller has it.
 
         Returns:
             what became of it and its StudyInstanceUID, after both are durable.
@@ -73,17 +80,17 @@ class Admission:
         if size_bytes > self._limits.max_instance_bytes:
             temporary.unlink()
             raise InstanceTooLarge(f"instance of {size_bytes} bytes is over max_instance_bytes")
-        kept = self._keep(temporary)
+        kept = self._keep(temporary, digest)
         try:
             return self._file(kept, source, now, announced)
         except DBAPIError as error:
             raise OutOfResources(f"the database cannot commit ({type(error.orig).__name__})") from error
 
-    def _keep(self, temporary: Path) -> StoredObject:
+    def _keep(self, temporary: Path, digest: str | None) -> StoredObject:
         """Into the spool, unless that would go below the floor; what cannot be kept must not fill the disk either."""
         try:
             self._spool.require_room()
-            return self._spool.keep(temporary)
+            return self._spool.keep(temporary) if digest is None else self._spool.keep_as(temporary, digest)
         except SpoolFull as full:
             raise OutOfResources(f"disk nearly full, send again later: {full}") from full
         except OSError as error:
@@ -111,9 +118,7 @@ class Admission:
             raise
 
     def _enter(self, connection: Connection, header: Header, kept: StoredObject, source: str, now: float) -> Admitted:
-        known = connection.execute(
-            select(instances).where(instances.c.sop_instance_uid == header.sop_instance_uid)
-        ).one_or_none()
+        known = connection.execute(statements.INSTANCE, {"uid": header.sop_instance_uid}).one_or_none()
         if known is not None:
             return self._enter_again(connection, header, known, kept, source, now)
         study = _study(connection, header.study_instance_uid)
@@ -122,7 +127,7 @@ class Admission:
         elif study.instance_count >= self._limits.max_study_instances:
             raise InstanceTooLarge("the study has max_study_instances instances already")
         self._count_in(connection, header, (1, kept.size_bytes), study, source, now)
-        connection.execute(insert(instances).values(_row(header, kept, source, now)))
+        connection.execute(statements.NEW_INSTANCE, _row(header, kept, source, now))
         return Admitted.STORED
 
     def _enter_again(
@@ -187,18 +192,16 @@ class Admission:
         count_received(connection, now, max(growth[1], 0))
         modalities = {header.modality} | (set(study.modalities.split("\\")) if study is not None else set())
         connection.execute(
-            update(studies)
-            .where(studies.c.study_instance_uid == header.study_instance_uid)
-            .values(
-                state=StudyState.RECEIVING,
-                revision=studies.c.revision + int(reopened),
-                triage_attempts=0,
-                instance_count=studies.c.instance_count + growth[0],
-                size_bytes=studies.c.size_bytes + growth[1],
-                modalities="\\".join(sorted(m for m in modalities if m)),
-                last_received_at=now,
-                completes_at=now + self._dicom.association_timeout_for(source),
-            )
+            statements.COUNT_IN,
+            {
+                "uid": header.study_instance_uid,
+                "reopened": int(reopened),
+                "more_instances": growth[0],
+                "more_bytes": growth[1],
+                "modalities": "\\".join(sorted(m for m in modalities if m)),
+                "now": now,
+                "completes": now + self._dicom.association_timeout_for(source),
+            },
         )
         if reopened:
             supersede(connection, header.study_instance_uid)
@@ -248,7 +251,7 @@ def _must_be_there(kept: StoredObject) -> None:
 
 
 def _study(connection: Connection, uid: str) -> Row[Any] | None:
-    return connection.execute(select(studies).where(studies.c.study_instance_uid == uid)).one_or_none()
+    return connection.execute(statements.STUDY, {"uid": uid}).one_or_none()
 
 
 def _row(header: Header, kept: StoredObject, source: str, now: float) -> dict[str, Any]:

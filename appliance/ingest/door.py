@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
 import threading
 from typing import Any
 
 import structlog
 from pynetdicom.association import Association
-from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
+from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
+from appliance.ingest.waiting import WaitingLine, let_wait
 from appliance.ingest.waiting_room import LARGEST_REQUEST_BYTES, Newcomer, WaitingRoom
 from appliance.tls import ServerTls
 
@@ -77,31 +77,26 @@ class AssociationMaker(RequestHandler):  # type: ignore[misc]
         self.request = connection
         association: Association = super()._create_association()
         association.dul.event_queue.get_nowait()  # the library's own line has announced itself; ours does it again
-        association.dul.socket = Line(association, connection, first)
+        let_wait(association, Line(association, connection, first))
         association.dul.daemon = True  # its thread, not started yet; cut off in the middle it would outlive a stop
         return association
 
 
-class Line(AssociationSocket):  # type: ignore[misc]
-    """The library's socket of an association, beginning with the PDU that is here already.
+class Line(WaitingLine):
+    """The line of an association, beginning with the PDU that is here already.
 
-    It takes no PDU that is larger than what we ever announce, and no file descriptor is too high for it.
+    It takes no PDU that is larger than what we ever announce.
     """
 
     def __init__(self, association: Association, connection: socket.socket, first: bytearray) -> None:
-        super().__init__(association, client_socket=connection)
+        super().__init__(association, connection)
         self._first = first
-        self._poll = select.poll()
-        self._poll.register(connection, select.POLLIN)
         self._largest_bytes = max(LARGEST_REQUEST_BYTES, association.acceptor.maximum_length or 0)
 
     @property
-    def ready(self) -> bool:
-        """Whether something can be read now."""
-        if self.socket is None or not self._is_connected:
-            return False
-        pending = getattr(self.socket, "pending", None)  # TLS may hold bytes that the kernel has given out already
-        return bool(self._first) or bool(self._poll.poll(0)) or (pending is not None and bool(pending()))
+    def is_here(self) -> bool:
+        """Also what came with the request for the association."""
+        return bool(self._first) or super().is_here
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Read so many bytes; fewer when the other side has closed.
@@ -114,11 +109,4 @@ class Line(AssociationSocket):  # type: ignore[misc]
         if self._first:
             taken, self._first = self._first[:nr_bytes], self._first[nr_bytes:]
             return taken
-        received: bytearray = super().recv(nr_bytes)
-        return received
-
-    def _shutdown_socket(self) -> None:
-        """The library leaves open what the other side has reset."""
-        super()._shutdown_socket()
-        if self.socket is not None:
-            self.socket.close()
+        return super().recv(nr_bytes)

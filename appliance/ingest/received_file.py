@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 from pathlib import Path
@@ -21,6 +22,7 @@ class ReceivedFile:
         """Make an empty file in ``folder``, readable by us only."""
         self.name = str(folder / f"{secrets.token_hex(16)}.dcm")
         self.refused: str | None = None
+        self._sha256 = hashlib.sha256()
         self._descriptor: int | None = None
         try:
             self._descriptor = os.open(self.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
@@ -32,9 +34,15 @@ class ReceivedFile:
         """The library flushes this after each fragment."""
         return self
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what was written, in lower-case hexadecimal; taken while the rest is still on the line."""
+        return self._sha256.hexdigest()
+
     def write(self, data: bytes) -> int:
         """Write all of ``data`` at the end; nothing more once the disk has refused."""
         left = memoryview(data)
+        self._sha256.update(left)
         try:
             while left and self._descriptor is not None:
                 left = left[os.write(self._descriptor, left) :]

@@ -71,6 +71,7 @@ class Receiver:
         self._doors: list[Door] = []
         self.tls_port: int | None = None
         _config.STORE_RECV_CHUNKED_DATASET = True
+        _config.LOG_HANDLER_LEVEL = "none"  # put together for every message, and read by nobody
         # On the spool's own file system, and a disk that refuses them does not end the library's thread.
         dimse_messages.NamedTemporaryFile = lambda **_: ReceivedFile(incoming)
         self._ae = self._application_entity()
@@ -197,7 +198,7 @@ class Receiver:
         try:
             if received.refused is not None:
                 raise OutOfResources(f"the spool cannot be written: {received.refused}")
-            outcome, study = self._admission.admit(event.dataset_path, source, time.time(), announced)
+            outcome, study = self._admission.admit(event.dataset_path, source, time.time(), announced, received.digest)
         except ReceiveError as refused:
             log.warning(
                 "instance.refused",

@@ -23,7 +23,7 @@ from appliance.settings import Settings
 from store_forward.database import reading
 
 #: DCMTK would wait for a name server for every association otherwise, and find its dictionary only by itself.
-_ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("DCM")}
+ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("DCM")} | {"TCP_NODELAY": "1"}
 
 
 def program(name: str) -> str:
@@ -43,7 +43,7 @@ def run(name: str, *arguments: str | Path, timeout_s: float = 60.0) -> subproces
         errors="replace",
         check=False,
         timeout=timeout_s,
-        env=_ENVIRONMENT,
+        env=ENVIRONMENT,
     )
 
 
@@ -67,7 +67,7 @@ def running(command: list[str], log: Path, ready: Callable[[], bool]) -> Iterato
     """A program in the background, from the moment it is ready to the end of the block."""
     with log.open("ab") as stream:
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=stream, stderr=subprocess.STDOUT, env=_ENVIRONMENT
+            command, stdin=subprocess.PIPE, stdout=stream, stderr=subprocess.STDOUT, env=ENVIRONMENT
         )
         try:
             wait(lambda: process.poll() is not None or ready(), 60.0, f"{command[0]}; see {log}")

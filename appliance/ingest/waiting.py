@@ -1,0 +1,134 @@
+"""Associations that wait for something to happen. The library's look a thousand times a second whether it has.
+
+Each association has a thread that reads and writes the line and one that works on what came. As shipped, both sleep a
+millisecond between two looks, which a C-STORE pays for several times over and fifty idle associations with a core.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import select
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pynetdicom.association import Association
+from pynetdicom.transport import AssociationSocket
+
+#: For what nobody rings: timers that run out, a thread that has ended.
+_LOOK_S = 0.05
+
+
+def let_wait(association: Association, line: WaitingLine) -> None:
+    """Put a new association, whose threads have not started, on this line and let both threads wait."""
+    checkpoint = _Checkpoint()
+    association.dul.socket = line
+    association.dul.to_provider_queue = _RingingQueue(line.ring)
+    association.dul.to_user_queue = checkpoint.queue()
+    association.dul._run_loop_delay = 0.0  # the line itself waits
+    association.dimse.msg_queue = checkpoint.queue()
+    association._reactor_checkpoint = checkpoint
+
+
+class _RingingQueue(queue.Queue[Any]):
+    """A queue that wakes whoever waits for it and for something else."""
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        super().__init__()
+        self._ring = ring
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        super().put(item, block, timeout)
+        self._ring()
+
+
+class WaitingLine(AssociationSocket):  # type: ignore[misc]
+    """Asked whether there is something to read, it waits for that, or for something to send."""
+
+    def __init__(self, association: Association, connection: Any) -> None:
+        super().__init__(association, client_socket=connection)
+        self._bell: int | None = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._lock = threading.Lock()  # a number that was closed may belong to another file by now
+
+    def ring(self) -> None:
+        """There is something to send."""
+        with self._lock:
+            if self._bell is not None:
+                os.eventfd_write(self._bell, 1)
+
+    def _shutdown_socket(self) -> None:
+        """The end of the line; the library leaves open what the other side has reset."""
+        super()._shutdown_socket()
+        if self.socket is not None:
+            self.socket.close()
+        with self._lock:
+            if self._bell is not None:
+                os.close(self._bell)
+                self._bell = None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether there are bytes that the kernel has given out already; TLS may hold some."""
+        return isinstance(self.socket, ssl.SSLSocket) and bool(self.socket.pending())
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to read, after a short wait for it; False at once when there is to send."""
+        connection, bell = self.socket, self._bell
+        if connection is None or bell is None or not self._is_connected:
+            time.sleep(0.001)  # closed; the threads end on their own
+            return False
+        if self.is_here:
+            return True
+        poll = select.poll()
+        try:
+            poll.register(connection, select.POLLIN)
+            poll.register(bell, select.POLLIN)
+            found = {descriptor for descriptor, _ in poll.poll(_LOOK_S * 1000)}
+        except (OSError, ValueError):  # closed meanwhile
+            self.event_queue.put("Evt17")
+            return False
+        if bell in found:
+            os.eventfd_read(bell)
+        return bool(found - {bell})
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        """Read ``nr_bytes``, or fewer when the line ends before. Raises OSError, TimeoutError."""
+        assert self.socket is not None
+        received = bytearray(nr_bytes)
+        left = memoryview(received)
+        while left:
+            count = self.socket.recv_into(left)
+            if not count:
+                break
+            left = left[count:]
+        missing = len(left)
+        left.release()
+        if missing:
+            del received[nr_bytes - missing :]
+        return received
+
+
+class _Checkpoint(threading.Event):
+    """Where the working thread may be held before each look; it also waits there until there is something to see."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._news = threading.Event()
+        self._queues: list[_RingingQueue] = []
+        self.set()
+
+    def queue(self) -> _RingingQueue:
+        """A queue whose content is worth a look."""
+        made = _RingingQueue(self._news.set)
+        self._queues.append(made)
+        return made
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for news, a short while, and then to be let past."""
+        if all(waiting.empty() for waiting in self._queues) and self._news.wait(_LOOK_S):
+            self._news.clear()
+        return super().wait(timeout)
