@@ -1,5 +1,5 @@
-"""The DICOM door: C-ECHO and C-STORE for every storage SOP class and transfer syntax (PS3.4 Annexes A, B), and reports
-on storage commitment from the PACS that were asked for it (Annex J)."""
+"""The DICOM door: C-ECHO and C-STORE for every storage SOP class and transfer syntax (PS3.4 Annexes A, B), procedure
+steps (Annex F), and storage commitment, asked of us or reported by the PACS that we asked (Annex J)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from pydicom.uid import UID, AllTransferSyntaxes
 from pynetdicom import AE, AllStoragePresentationContexts, _config, dimse_messages, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
-from pynetdicom.sop_class import Verification
+from pynetdicom.sop_class import ModalityPerformedProcedureStep, Verification
 from pynetdicom.transport import ThreadedAssociationServer
 
 from appliance.errors import OutOfResources, ReceiveError
 from appliance.ingest.admit import Admission
+from appliance.ingest.commitment_door import NOT_AUTHORISED
+from appliance.ingest.doors import Doors
 from appliance.ingest.received_file import ReceivedFile
-from appliance.ingest.report_door import ReportDoor, calling_ae_title
+from appliance.ingest.report_door import calling_ae_title
 from appliance.settings import Dicom
 
 log = structlog.get_logger()
@@ -51,12 +53,10 @@ class _SharedContexts(list[PresentationContext]):
 class Receiver:
     """An application entity that answers each instance only after :class:`Admission` has made it durable."""
 
-    def __init__(
-        self, settings: Dicom, admission: Admission, incoming: Path, reports: ReportDoor | None = None
-    ) -> None:
+    def __init__(self, settings: Dicom, admission: Admission, incoming: Path, doors: Doors) -> None:
         self._settings = settings
         self._admission = admission
-        self._reports = reports
+        self._doors = doors
         self._touched: dict[int, set[str]] = {}
         self._bare: dict[int, tuple[str, socket.socket]] = {}  # by association, the oldest first
         self._lock = threading.Lock()
@@ -76,9 +76,10 @@ class Receiver:
         ae.maximum_associations = own.max_associations
         ae.require_called_aet = own.require_called_ae_title
         ae.require_calling_aet = list(own.calling_ae_titles)
-        if own.calling_ae_titles and self._reports is not None:
-            ae.require_calling_aet = [*own.calling_ae_titles, *self._reports.ae_titles]  # see _contexts_for
+        if own.calling_ae_titles:
+            ae.require_calling_aet = [*own.calling_ae_titles, *self._doors.reports.ae_titles]  # see _contexts_for
         ae.add_supported_context(Verification)
+        ae.add_supported_context(ModalityPerformedProcedureStep)
         for sop_class in storage_sop_classes():
             ae.add_supported_context(sop_class, list(transfer_syntaxes()))
         return ae
@@ -96,9 +97,12 @@ class Receiver:
             (evt.EVT_ACCEPTED, self._on_accepted),
             (evt.EVT_C_ECHO, lambda _event: _SUCCESS),
             (evt.EVT_C_STORE, self._on_store),
+            (evt.EVT_N_CREATE, self._doors.steps.create),
+            (evt.EVT_N_SET, self._doors.steps.set),
+            (evt.EVT_N_ACTION, self._on_action),
+            (evt.EVT_N_EVENT_REPORT, self._doors.reports.answer),
+            (evt.EVT_PDU_RECV, self._doors.limit.look),
         ]
-        if self._reports is not None:
-            handlers.append((evt.EVT_N_EVENT_REPORT, self._reports.answer))
         address = (self._settings.host, self._settings.port)
         contexts = _SharedContexts(self._ae.supported_contexts)
         server = self._ae.start_server(address, block=False, evt_handlers=handlers, contexts=contexts)
@@ -137,16 +141,19 @@ class Receiver:
 
     def _on_requested(self, event: evt.Event) -> None:
         self._no_longer_bare(event)
-        if self._reports is not None:
-            event.assoc.acceptor.supported_contexts = self._contexts_for(event.assoc, self._reports)
+        event.assoc.acceptor.supported_contexts = self._contexts_for(event.assoc)
 
-    def _contexts_for(self, association: Association, reports: ReportDoor) -> list[PresentationContext]:
+    def _contexts_for(self, association: Association) -> list[PresentationContext]:
         """A PACS may report even if it may not send to us."""
-        may_send = self._settings.calling_ae_titles
-        offered = association.acceptor.supported_contexts
-        if may_send and calling_ae_title(association) not in may_send:
-            offered = [build_context(Verification)]
-        return [*offered, reports.context] if reports.is_open_for(association) else offered
+        may_send = self._may_send(association)
+        offered = association.acceptor.supported_contexts if may_send else [build_context(Verification)]
+        may_ask = may_send and self._doors.commitments.is_open
+        more = self._doors.reports.contexts_for(association, may_ask=may_ask)
+        return [*offered, *more] if more else offered
+
+    def _may_send(self, association: Association) -> bool:
+        allowed = self._settings.calling_ae_titles
+        return not allowed or calling_ae_title(association) in allowed
 
     def _no_longer_bare(self, event: evt.Event) -> None:
         with self._lock:
@@ -161,6 +168,12 @@ class Receiver:
         """A scanner that sends a kind of object we do not take is seen in the log, not only at the scanner."""
         for context in event.assoc.rejected_contexts:
             log.warning("context.rejected", abstract_syntax=str(context.abstract_syntax), result=context.result)
+
+    def _on_action(self, event: evt.Event) -> tuple[int, None]:
+        """A PACS that may report, but not send to us, has nothing to ask either."""
+        if not (self._may_send(event.assoc) and self._doors.commitments.is_open):
+            return NOT_AUTHORISED, None
+        return self._doors.commitments.answer(event)
 
     def _on_store(self, event: evt.Event) -> int | Dataset:
         source = str(event.assoc.requestor.ae_title).strip() or "UNKNOWN"
