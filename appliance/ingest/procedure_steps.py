@@ -198,15 +198,16 @@ def _is_whole(conn: Connection, study_uid: str) -> bool:
     steps = conn.execute(_steps_of(study_uid)).all()
     if any(step.state == StepState.IN_PROGRESS for step in steps) or not any(step.announced for step in steps):
         return False
-    return not any(missing_images(conn, step.sop_instance_uid) for step in steps)
+    of_steps = awaited_images.c.step_uid.in_([step.sop_instance_uid for step in steps])
+    return conn.execute(select(awaited_images.c.step_uid).where(of_steps).limit(1)).first() is None
 
 
 def _complete(conn: Connection, study_uid: str, now: float) -> None:
     receiving = (studies.c.study_instance_uid == study_uid, studies.c.state == StudyState.RECEIVING)
     changes = {"state": StudyState.COMPLETE, "completes_at": now}
-    count = conn.execute(update(studies).where(*receiving).values(changes).returning(studies.c.instance_count))
-    for instance_count in count.scalars():
-        record_event(conn, study_uid, now, "complete", f"{instance_count} instances, all that its procedure step names")
+    closing = update(studies).where(*receiving).values(changes).returning(studies.c.instance_count)
+    for count in conn.execute(closing).scalars().all():
+        record_event(conn, study_uid, now, "complete", f"{count} instances, all that its procedure step names")
 
 
 def _state_of(study_uid: str) -> Select[*tuple[Any, ...]]:

@@ -198,8 +198,9 @@ def test_a_report_nobody_takes_is_given_up(make_box: MakeBox, listen: Listen) ->
     assert (_row(box).state, _row(box).cause) == (Owed.GIVEN_UP, "unreachable")
 
 
-def test_asked_twice_in_the_same_words(box: SmallBox, listen: Listen) -> None:
+def test_asked_twice_in_the_same_words(make_box: MakeBox, listen: Listen) -> None:
     """Who did not read our answer asks again: one request, one report."""
+    box = make_box(commitment={"wait_s": 60})
     modality = Modality(listen(box).port)
     _ask_and_go(modality, request(reference(image())), request(reference(image())))
     assert box.count(commitment_requests) == 1
@@ -272,7 +273,7 @@ def test_an_action_that_is_none(box: SmallBox, listen: Listen) -> None:
 
 def test_more_than_can_be_taken(make_box: MakeBox, listen: Listen) -> None:
     """Resource limitation: too many instances at once, and too many requests that wait for their report."""
-    box = make_box(limits={"max_study_instances": 1}, commitment={"max_requests": 1})
+    box = make_box(limits={"max_study_instances": 1}, commitment={"max_requests": 1, "wait_s": 60})
     modality = Modality(listen(box).port)
     with modality.associated() as association:
         assert modality.ask(association, request(reference(image()), reference(image(seed="1")))) == 0x0213
