@@ -119,7 +119,8 @@ def _triage(settings: Settings, home: Home, stop: threading.Event) -> None:
     if stop.is_set():
         return
     worker.start(time.time())
-    retention = Retention(home.engine, home.spool, settings.retention.keep_days)
+    keeps_committed = settings.commitment.offer != "always"
+    retention = Retention(home.engine, home.spool, settings.retention.keep_days, keeps_committed=keeps_committed)
     tidied = time.monotonic()
     while not stop.is_set():
         busy = worker.step(time.time())

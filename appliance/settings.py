@@ -103,7 +103,8 @@ class Commitment(Section):
     """Storage commitment that others ask of us (PS3.4 Annex J)."""
 
     offer: Literal["when_kept", "always", "never"] = Field(
-        default="when_kept", description="whether we commit: as long as no image is ever deleted; always; never"
+        default="when_kept",
+        description="whether we commit: while no image is deleted; always, and then retention counts; never",
     )
     wait_s: float = Field(
         default=0.5, ge=0, le=60, description="an association that is still open after so long gets the report, s"

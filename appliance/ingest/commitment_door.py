@@ -30,8 +30,8 @@ from appliance.ingest.commitment_requests import (
     owed,
     refused,
     reported,
-    verdict_on,
 )
+from appliance.ingest.commitment_verdict import look_for, promise
 from appliance.ingest.header import is_uid
 from appliance.results.commitment_service import (
     INVALID_ARGUMENT_VALUE,
@@ -166,12 +166,13 @@ class CommitmentDoor:
             request = owed(connection, request_id)
         if request is None:
             return
-        verdict = verdict_on(self._engine, self._spool, request, self._supported, go_on)
+        found = look_for(self._engine, self._spool, request, self._supported, go_on)
         while go_on() and time.monotonic() < begin:
             time.sleep(_LOOK_S)
-        if verdict is None or not go_on():
+        if found is None or not go_on():
             self._settle(lambda connection, now: hand_over(connection, [request.id], now))
             return
+        verdict = promise(self._engine, found, time.time())
         timeout_s = min(end - time.monotonic(), self._settings.commitment.timeout_s)
         try:
             report_on(association, *report_of(request, verdict), timeout_s)
@@ -182,7 +183,8 @@ class CommitmentDoor:
             self._not_taken(request, no)
         else:
             log_reported(request, verdict)
-            self._settle(lambda connection, now: reported(connection, request, verdict, now))
+            counts = len(verdict.committed), len(verdict.failed)
+            self._settle(lambda connection, now: reported(connection, request, *counts, now))
 
     def _not_taken(self, request: Request, no: NotTaken) -> None:
         log.warning("commitment.report_not_taken", ae_title=request.ae_title, cause=no.cause)

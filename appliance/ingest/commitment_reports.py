@@ -27,14 +27,13 @@ from sqlalchemy import Engine
 from appliance.ingest.commitment_requests import (
     Reference,
     Request,
-    Verdict,
     bring_forward,
     deferred,
     next_owed,
     refused,
     reported,
-    verdict_on,
 )
+from appliance.ingest.commitment_verdict import Verdict, look_for, promise
 from appliance.results.commitment_service import ALL_COMMITTED, FAILURES_EXIST, SUCCESS
 from appliance.settings import Settings
 from store_forward.database import reading, writing
@@ -169,17 +168,18 @@ class CommitmentReporter:
             if verdict is not None:
                 log_reported(request, verdict)
                 with writing(self._engine) as connection:
-                    reported(connection, request, verdict, time.time())
+                    reported(connection, request, len(verdict.committed), len(verdict.failed), time.time())
         return True
 
     def _report(self, request: Request, stop: Callable[[], bool]) -> Verdict | None:
         address = self._settings.report_address_for(request.ae_title)
         if address is None:
             raise NotReported("no_report_address", peer=True)
-        verdict = verdict_on(self._engine, self._spool, request, self._supported, lambda: not stop())
-        if verdict is not None:
-            titles = (self._settings.dicom.ae_title, request.ae_title)
-            report_to(*address, titles, *report_of(request, verdict), self._settings.commitment.timeout_s)
+        found = look_for(self._engine, self._spool, request, self._supported, lambda: not stop())
+        if found is None:
+            return None
+        verdict, titles = promise(self._engine, found, time.time()), (self._settings.dicom.ae_title, request.ae_title)
+        report_to(*address, titles, *report_of(request, verdict), self._settings.commitment.timeout_s)
         return verdict
 
     def _defer(self, request: Request, failed: NotReported | OSError) -> None:

@@ -1,7 +1,6 @@
 """What others have asked us to keep, and what they are still to be told of it (PS3.4 Annex J).
 
-A request is written down before it is answered, and lies here until whoever asked has taken the report on it. Only
-what is found on the disk as it was received is committed to, and it is looked for when the report is made.
+A request is written down before it is answered, and lies here until whoever asked has taken the report on it.
 
 Nothing here knows the network.
 """
@@ -9,7 +8,6 @@ Nothing here knows the network.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -19,7 +17,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
-    Engine,
     Float,
     Index,
     Integer,
@@ -31,11 +28,8 @@ from sqlalchemy import (
     update,
 )
 
-from appliance.results.commitments import FailureReason
-from appliance.schema import instances
 from store_forward.backoff import next_delay_s
-from store_forward.database import METADATA, reading
-from store_forward.spool import Spool
+from store_forward.database import METADATA
 from store_forward.turns import LONGEST_PAUSE_S
 
 
@@ -84,14 +78,6 @@ class Request:
     references: tuple[Reference, ...]
     duplicate: bool
     failures: int
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What is reported: everything that was asked stands in one of the two."""
-
-    committed: tuple[Reference, ...]
-    failed: tuple[tuple[Reference, FailureReason], ...]
 
 
 class TooManyRequests(Exception):
@@ -144,10 +130,9 @@ def owed(conn: Connection, request_id: int) -> Request | None:
     return None if row is None else _request(row)
 
 
-def reported(conn: Connection, request: Request, verdict: Verdict, now: float) -> None:
-    """Who asked has taken the report."""
-    counts = {"committed": len(verdict.committed), "failed": len(verdict.failed)}
-    _end(conn, request, Owed.REPORTED, {**counts, "cause": ""}, now)
+def reported(conn: Connection, request: Request, committed: int, failed: int, now: float) -> None:
+    """Who asked has taken the report that so many instances are committed, and so many not."""
+    _end(conn, request, Owed.REPORTED, {"committed": committed, "failed": failed, "cause": ""}, now)
 
 
 def refused(conn: Connection, request: Request, cause: str, now: float) -> None:
@@ -192,42 +177,6 @@ def waiting_reports(conn: Connection) -> list[tuple[str, str, int]]:
     tried = select(_table.ae_title, _table.cause, func.count()).where(_owed, _table.failures > 0)
     query = tried.group_by(_table.ae_title, _table.cause).order_by(_table.ae_title)
     return [(row[0], row[1], int(row[2])) for row in conn.execute(query)]
-
-
-def verdict_on(
-    engine: Engine, spool: Spool, request: Request, supported: Collection[str], go_on: Callable[[], bool]
-) -> Verdict | None:
-    """Look for every instance and read it back; None when told to stop. Raises OSError when nothing can be read at all.
-
-    Committed is what has a row, under the SOP class that was asked for, and a file with the very bytes received.
-    ``supported`` are the SOP classes that are taken in.
-    """
-    committed: list[Reference] = []
-    failed: list[tuple[Reference, FailureReason]] = []
-    for reference in request.references:
-        if not go_on():
-            return None
-        reason = _trouble(engine, spool, reference, supported)
-        reason = FailureReason.DUPLICATE_TRANSACTION_UID if request.duplicate else reason
-        if reason is None:
-            committed.append(reference)
-        else:
-            failed.append((reference, reason))
-    return Verdict(tuple(committed), tuple(failed))
-
-
-def _trouble(engine: Engine, spool: Spool, reference: Reference, supported: Collection[str]) -> FailureReason | None:
-    sop_class_uid, sop_instance_uid = reference
-    query = select(instances.c.sop_class_uid, instances.c.file_digest)
-    with reading(engine) as connection:
-        row = connection.execute(query.where(instances.c.sop_instance_uid == sop_instance_uid)).one_or_none()
-    if row is None and sop_class_uid not in supported:
-        return FailureReason.REFERENCED_SOP_CLASS_NOT_SUPPORTED
-    if row is None or not spool.path(row.file_digest).exists():
-        return FailureReason.NO_SUCH_OBJECT_INSTANCE
-    if row.sop_class_uid != sop_class_uid:
-        return FailureReason.CLASS_INSTANCE_CONFLICT
-    return None if spool.verify(row.file_digest) else FailureReason.PROCESSING_FAILURE
 
 
 def _end(conn: Connection, request: Request, state: Owed, changes: dict[str, Any], now: float) -> None:

@@ -10,11 +10,12 @@ from contextlib import ExitStack
 
 import pytest
 from pydicom.dataset import Dataset
-from pynetdicom.sop_class import StorageCommitmentPushModel
+from pynetdicom import AE
+from pynetdicom.sop_class import StorageCommitmentPushModel, Verification
 from sqlalchemy import Row
 
 from appliance.demo.stage import free_port
-from appliance.ingest.commitment_reports import CommitmentReporter
+from appliance.ingest.commitment_reports import CommitmentReporter, NotReported, report_to
 from appliance.ingest.commitment_requests import Owed, commitment_requests, deferred, next_owed, owed
 from appliance.ingest.receiver import storage_sop_classes
 from appliance.schema import instances
@@ -70,6 +71,7 @@ def test_what_is_here_is_committed(make_box: MakeBox, listen: Listen) -> None:
     assert modality.on_same == [True]
     row = _row(box)
     assert (row.state, row.committed, row.failed, row.references) == (Owed.REPORTED, 1, 0, [])
+    assert box.rows(instances)[0].committed_at is not None
 
 
 def test_what_is_not_here_as_it_came_is_not(make_box: MakeBox, listen: Listen) -> None:
@@ -157,6 +159,24 @@ def test_a_peer_that_is_away_is_tried_again(make_box: MakeBox, listen: Listen) -
         stop.set()
         running.join()
     assert asked == {uid("t0"), uid("t1")}
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "welcome", "cause"),
+    [(StorageCommitmentPushModel, False, "association_refused"), (Verification, True, "no_context")],
+)
+def test_who_turns_the_report_away(sop_class: str, welcome: bool, cause: str) -> None:
+    """It does not know us, or takes no reports: the cause says which, and what to look at."""
+    ae = AE(ae_title=SCANNER)
+    ae.require_calling_aet = [] if welcome else ["SOMEBODY"]
+    ae.add_supported_context(sop_class)
+    server = ae.start_server(("127.0.0.1", 0), block=False)
+    try:
+        with pytest.raises(NotReported) as refused:
+            report_to("127.0.0.1", server.server_address[1], ("SCANSIDE", SCANNER), 1, Dataset(), DEADLINE_S)
+    finally:
+        server.shutdown()
+    assert (refused.value.cause, refused.value.peer) == (cause, True)
 
 
 def test_without_an_address_there_is_a_cause_to_read(box: SmallBox, listen: Listen) -> None:
