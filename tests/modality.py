@@ -112,15 +112,15 @@ class Modality:
                 association.release()
 
     def begin(self, attributes: Dataset, step: str | None = STEP) -> Dataset:
-        """N-CREATE; the status, and the step's UID as AffectedSOPInstanceUID where it was asked for."""
+        """N-CREATE; the status."""
         with self.associated() as association:
-            status, _ = association.send_n_create(attributes, ModalityPerformedProcedureStep, step)
+            status: Dataset = association.send_n_create(attributes, ModalityPerformedProcedureStep, step)[0]
             return status
 
     def change(self, attributes: Dataset, step: str = STEP) -> Dataset:
         """N-SET."""
         with self.associated() as association:
-            status, _ = association.send_n_set(attributes, ModalityPerformedProcedureStep, step)
+            status: Dataset = association.send_n_set(attributes, ModalityPerformedProcedureStep, step)[0]
             return status
 
     def ask(

@@ -20,8 +20,16 @@ WITHIN_S = 1.0
 
 
 def _images(study: str) -> list[Dataset]:
-    made = {"BodyPartExamined": "HAND", "StudyInstanceUID": uid(study)}
-    return [chest_radiograph(seed=f"{study} {n}", pixels=picture("urgent", 96, 96), **made) for n in range(3)]
+    def made(number: int) -> Dataset:
+        pixels = picture("urgent", 96, 96)
+        seed = f"{study} {number}"
+        return chest_radiograph(seed=seed, pixels=pixels, BodyPartExamined="HAND", StudyInstanceUID=uid(study))
+
+    return [made(number) for number in range(3)]
+
+
+def _until_decided(box: Box, study: str) -> None:
+    wait(lambda: box.study(uid(study)).decided_at is not None, 120.0, f"the decision; see {box.log}")
 
 
 @pytest.mark.timeout(300)
@@ -40,7 +48,7 @@ def test_with_a_procedure_step_a_study_is_triaged_at_once(tmp_path: Path) -> Non
             assert modality.change(ends(images), uid(f"step {study}")).Status == 0x0000
             if study == "early":
                 assert [one.Status for one in scanner.send(images[-1])] == [0x0000]
-            wait(lambda study=study: box.study(uid(study)).decided_at is not None, 120.0, f"{study}; see {box.log}")
+            _until_decided(box, study)
         rows, ended = box.rows(studies), {row.sop_instance_uid: row.ended_at for row in box.rows(procedure_steps)}
     assert [row.decision for row in rows] == ["urgent"] * 2
     for study, row in (("early", box.study(uid("early"))), ("late", box.study(uid("late")))):
