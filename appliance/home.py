@@ -10,6 +10,8 @@ from sqlalchemy import Engine
 from appliance import schema as schema  # its tables must be known before the database is made
 from appliance.disk import tables as tables  # likewise
 from appliance.disk.database_file import DATABASE
+from appliance.ingest import commitment_requests as commitment_requests  # likewise
+from appliance.ingest import step_tables as step_tables  # likewise
 from appliance.results import commitments as commitments  # likewise
 from appliance.settings import Settings
 from appliance.standby import state as state  # likewise

@@ -23,8 +23,9 @@ from appliance.disk.room_watch import RoomWatch
 from appliance.disk.upkeep import Upkeep
 from appliance.home import Home, open_home
 from appliance.ingest.admit import Admission
-from appliance.ingest.receiver import Receiver
-from appliance.ingest.report_door import ReportDoor
+from appliance.ingest.commitment_reports import CommitmentReporter
+from appliance.ingest.doors import open_doors
+from appliance.ingest.receiver import Receiver, storage_sop_classes
 from appliance.ingest.watched_folder import WatchedFolder
 from appliance.lane import Lane
 from appliance.results.webhook import open_webhooks
@@ -91,8 +92,8 @@ def _receive(settings: Settings, home: Home, stop: threading.Event) -> None:
     room.look(time.time())
     admission = Admission(home.engine, home.spool, settings.limits, settings.dicom)
     admission.resume(time.time())
-    reports = ReportDoor(settings.pacs, home.engine)
-    receiver = Receiver(settings.dicom, admission, home.spool.root / "incoming", reports)
+    doors = open_doors(settings, home.engine, home.spool, storage_sop_classes())
+    receiver = Receiver(settings.dicom, admission, home.spool.root / "incoming", doors)
     port = receiver.start()
     log.info("receiver.listening", ae_title=settings.dicom.ae_title, port=port)
     folder, failed = settings.watched_folder.path, threading.Event()
@@ -125,7 +126,8 @@ def _triage(settings: Settings, home: Home, stop: threading.Event) -> None:
     if stop.is_set():
         return
     worker.start(time.time())
-    retention = Retention(home.engine, home.spool, settings.retention.keep_days)
+    keeps_committed = settings.commitment.offer != "always"
+    retention = Retention(home.engine, home.spool, settings.retention.keep_days, keeps_committed=keeps_committed)
     tidied = time.monotonic()
     while not stop.is_set():
         busy = worker.step(time.time())
@@ -141,7 +143,8 @@ def _uplink(settings: Settings, home: Home, stop: threading.Event) -> None:
     title, webhooks = settings.dicom.ae_title, open_webhooks(settings.webhook)
     lanes = build_lanes(settings.cloud, token, settings.pacs, title, home.engine, home.spool, webhooks)
     keeper = keeper_of(settings, home.engine)
-    runs = [lane.run for lane in lanes]
+    reporter = CommitmentReporter(settings, home.engine, home.spool, storage_sop_classes())
+    runs = [*(lane.run for lane in lanes), reporter.run]
     if keeper is not None:
         for lane in lanes:
             if isinstance(lane, Lane):

@@ -114,6 +114,7 @@ instances = Table(
     Column("size_bytes", Integer, nullable=False),
     Column("source", Text, nullable=False),
     Column("received_at", Float, nullable=False),
+    Column("committed_at", Float),  # promised by storage commitment to whoever asked: retention leaves it
 )
 
 #: What was kept but not taken in: other bytes under a known UID, files that are not DICOM, torn files.

@@ -90,6 +90,10 @@ class CallingPeer(Section):
     plain: bool = Field(default=False, description="may come without TLS over a network")
     quiet_time_s: float | None = Field(default=None, ge=0, le=3600, description="quiet time for this peer, s")
     association_timeout_s: float | None = Field(default=None, ge=1, le=86400, description="patience, s")
+    report_host: str | None = Field(
+        default=None, description="address that its reports on storage commitment go to; none: its own association only"
+    )
+    report_port: Port = Field(default=104, description="and the DICOM port there")
 
     @model_validator(mode="after")
     def _certificate_or_plain(self) -> CallingPeer:
@@ -193,6 +197,26 @@ class Dicom(Section):
             raise ValueError(f"tls.port = {self.port} is the plain port as well; give TLS a port of its own")
         return self
 
+    def report_address_for(self, calling_ae_title: str) -> tuple[str, int] | None:
+        """Host and port for reports on storage commitment to this peer; None when there is none."""
+        found = (peer for _, peer in self.peers_titled(calling_ae_title) if peer.report_host is not None)
+        return next(((str(peer.report_host), peer.report_port) for peer in found), None)
+
+
+class Commitment(Section):
+    """Storage commitment that others ask of us (PS3.4 Annex J)."""
+
+    offer: Literal["when_kept", "always", "never"] = Field(
+        default="when_kept",
+        description="whether we commit: while no image is deleted; always, and then retention counts; never",
+    )
+    wait_s: float = Field(
+        default=0.5, ge=0, le=60, description="an association that is still open after so long gets the report, s"
+    )
+    timeout_s: float = Field(default=20.0, gt=0, le=600, description="one report and its answer, s")
+    max_requests: int = Field(default=10_000, ge=1, le=1_000_000, description="not yet reported on, at the same time")
+    give_up_days: float = Field(default=7.0, gt=0, le=365, description="a report nobody takes for so long, days")
+
 
 class WatchedFolder(Section):
     """A folder whose files are taken in like received instances."""
@@ -206,6 +230,9 @@ class Limits(Section):
 
     max_instance_bytes: int = Field(default=2_147_483_648, ge=1024, description="one instance, bytes")
     max_study_instances: int = Field(default=20_000, ge=1, description="instances of one study")
+    max_message_bytes: int = Field(
+        default=8_388_608, ge=65_536, description="one DIMSE message that is not an image, held in memory, bytes"
+    )
     max_pixels: int = Field(default=100_000_000, ge=1, description="pixels of one image")
     max_decoded_bytes: int = Field(default=1_073_741_824, ge=1024, description="one image after decoding, bytes")
     max_pack_bytes: int = Field(default=536_870_912, ge=1024, description="one model pack, unpacked, bytes")
@@ -426,6 +453,7 @@ class Settings(Section):
 
     home: Path = Field(default=Path("var"), description="where spool and database live")
     dicom: Dicom = Dicom()
+    commitment: Commitment = Commitment()
     watched_folder: WatchedFolder = WatchedFolder()
     limits: Limits = Limits()
     retention: Retention = Retention()
@@ -449,3 +477,15 @@ class Settings(Section):
                 f"name = {twice[0]!r} is taken; every [[pacs]] and [[webhook]] needs a name of its own, not 'cloud'"
             )
         return found
+
+    @property
+    def commits(self) -> bool:
+        """Whether we take requests for storage commitment; an image that retention will delete is not kept."""
+        return self.commitment.offer == "always" or (
+            self.commitment.offer == "when_kept" and self.retention.keep_days is None
+        )
+
+    def report_address_for(self, calling_ae_title: str) -> tuple[str, int] | None:
+        """Where reports on storage commitment to a peer go; a PACS gets them where its results go."""
+        of_pacs = next(((one.host, one.port) for one in self.pacs if one.ae_title == calling_ae_title), None)
+        return self.dicom.report_address_for(calling_ae_title) or of_pacs

@@ -29,7 +29,9 @@ _PAUSE_S: Final = 600.0
 class Retention:
     """Looks through the settled studies in small steps; the triage worker takes one whenever it has time."""
 
-    def __init__(self, engine: Engine, spool: Spool, keep_days: float | None) -> None:
+    def __init__(self, engine: Engine, spool: Spool, keep_days: float | None, *, keeps_committed: bool = True) -> None:
+        """``keeps_committed``: a study with an instance that was promised by storage commitment is never deleted."""
+        self._keeps_committed = keeps_committed
         self._engine = engine
         self._spool = spool
         self._keep_days = keep_days
@@ -55,11 +57,12 @@ class Retention:
         with reading(self._engine) as connection:
             rows = connection.execute(settled).all()
             among = c.study_instance_uid.in_([row.study_instance_uid for row in rows])
-            may_go = select(c.study_instance_uid).where(among, may_be_deleted(limit)).limit(1)
+            condition = may_be_deleted(limit, keeps_committed=self._keeps_committed)
+            may_go = select(c.study_instance_uid).where(among, condition).limit(1)
             named = connection.execute(may_go).scalar_one_or_none()
         if named is not None:
             with writing(self._engine) as connection:
-                begin(connection, named, limit, now)
+                begin(connection, named, condition, now)
             return True
         if len(rows) < _ROWS_PER_LOOK:
             self._after, self._looked_through_at = (-1.0, ""), now
@@ -81,24 +84,30 @@ class Retention:
                 log.info("study.deleted", by="retention")
 
 
-def may_be_deleted(limit: float) -> ColumnElement[bool]:
-    """The condition on a row of ``studies``: settled, all delivered, and quiet since before ``limit`` (epoch s)."""
+def may_be_deleted(limit: float, *, keeps_committed: bool = True) -> ColumnElement[bool]:
+    """The condition on a row of ``studies``: settled, all delivered, and quiet since before ``limit`` (epoch s).
+
+    And nothing of it promised to anybody, if ``keeps_committed``.
+    """
     c = studies.c
     not_arrived = exists().where(
         deliveries.c.subject == c.study_instance_uid,
         or_(deliveries.c.state != DeliveryState.DELIVERED.value, deliveries.c.receipt.is_(None)),
     )
     deleted = exists().where(deletions.c.study_instance_uid == c.study_instance_uid, deletions.c.state.in_(DELETED))
-    return and_(
-        c.state == StudyState.SETTLED, c.settled_at <= limit, c.last_received_at <= limit, ~not_arrived, ~deleted
+    quiet = and_(c.state == StudyState.SETTLED, c.settled_at <= limit, c.last_received_at <= limit)
+    promised = exists().where(
+        instances.c.study_instance_uid == c.study_instance_uid, instances.c.committed_at.is_not(None)
     )
+    return and_(quiet, ~not_arrived, ~deleted, *([~promised] if keeps_committed else []))
 
 
-def begin(connection: Connection, uid: str, limit: float, now: float) -> bool:
-    """Write down that the study's files go, all in the caller's transaction; False when they no longer may."""
-    row = connection.execute(
-        select(studies).where(studies.c.study_instance_uid == uid, may_be_deleted(limit))
-    ).one_or_none()
+def begin(connection: Connection, uid: str, condition: ColumnElement[bool], now: float) -> bool:
+    """Write down that the study's files go, all in the caller's transaction; False when they no longer may.
+
+    ``condition`` is that of :func:`may_be_deleted`.
+    """
+    row = connection.execute(select(studies).where(studies.c.study_instance_uid == uid, condition)).one_or_none()
     if row is None:
         return False
     of_study = select(instances.c.file_digest, literal(uid)).where(instances.c.study_instance_uid == uid)

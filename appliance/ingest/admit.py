@@ -24,6 +24,7 @@ from appliance.errors import (
 from appliance.history import record_event
 from appliance.ingest import statements
 from appliance.ingest.header import Header, dataset_digest, read_header
+from appliance.ingest.procedure_steps import image_arrived
 from appliance.schema import StudyState, instances, set_aside, studies
 from appliance.settings import Dicom, Limits
 from store_forward.database import writing
@@ -128,6 +129,7 @@ class Admission:
             raise InstanceTooLarge("the study has max_study_instances instances already")
         self._count_in(connection, header, (1, kept.size_bytes), study, source, now)
         connection.execute(statements.NEW_INSTANCE, _row(header, kept, source, now))
+        image_arrived(connection, header.study_instance_uid, header.sop_instance_uid, now, first=study is None)
         return Admitted.STORED
 
     def _enter_again(

@@ -85,9 +85,15 @@ def _uid(dataset: Dataset, keyword: str) -> str:
     text = _text(dataset, keyword, 256)
     if not text:
         raise CannotUnderstand(f"{keyword} is missing")
-    if len(text) > 64 or not _UID_CHARACTERS.issuperset(text) or text.startswith(".") or ".." in text:
+    if not is_uid(text):
         raise CannotUnderstand(f"{keyword} is not a valid UID (PS3.5 9.1)")
     return text
+
+
+def is_uid(text: str) -> bool:
+    """Whether it has the form of a UID (PS3.5 9.1); leading zeros, which real devices write, are let pass."""
+    dotted = _UID_CHARACTERS.issuperset(text) and not text.startswith(".") and ".." not in text
+    return 0 < len(text) <= 64 and dotted
 
 
 def dataset_digest(path: Path) -> str:

@@ -1,5 +1,5 @@
-"""The DICOM door: C-ECHO and C-STORE for every storage SOP class and transfer syntax (PS3.4 Annexes A, B), and reports
-on storage commitment from the PACS that were asked for it (Annex J)."""
+"""The DICOM door: C-ECHO and C-STORE for every storage SOP class and transfer syntax (PS3.4 Annexes A, B), procedure
+steps (Annex F), and storage commitment, asked of us or reported by the PACS that we asked (Annex J)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydicom.uid import UID, AllTransferSyntaxes
 from pynetdicom import AE, AllStoragePresentationContexts, _config, dimse_messages, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
-from pynetdicom.sop_class import Verification
+from pynetdicom.sop_class import ModalityPerformedProcedureStep, Verification
 
 from appliance.errors import OutOfResources, ReceiveError
 from appliance.ingest.admit import Admission
@@ -25,9 +25,10 @@ from appliance.ingest.callers import (
     plain_port_is_needed,
     refusal_of,
 )
-from appliance.ingest.door import AssociationMaker, Door
+from appliance.ingest.commitment_door import NOT_AUTHORISED
+from appliance.ingest.doors import Doors
+from appliance.ingest.entrance import AssociationMaker, Entrance
 from appliance.ingest.received_file import ReceivedFile
-from appliance.ingest.report_door import ReportDoor
 from appliance.ingest.waiting_room import WaitingRoom
 from appliance.settings import Dicom
 from appliance.tls import ServerTls
@@ -59,16 +60,14 @@ class _SharedContexts(list[PresentationContext]):
 class Receiver:
     """An application entity that answers each instance only after :class:`Admission` has made it durable."""
 
-    def __init__(
-        self, settings: Dicom, admission: Admission, incoming: Path, reports: ReportDoor | None = None
-    ) -> None:
+    def __init__(self, settings: Dicom, admission: Admission, incoming: Path, doors: Doors) -> None:
         self._settings = settings
         self._admission = admission
-        self._reports = reports
+        self._doors = doors
         self._touched: dict[int, set[str]] = {}
         self._lock = threading.Lock()
         self._room: WaitingRoom | None = None
-        self._doors: list[Door] = []
+        self._entrances: list[Entrance] = []
         self.tls_port: int | None = None
         _config.STORE_RECV_CHUNKED_DATASET = True
         _config.LOG_HANDLER_LEVEL = "none"  # put together for every message, and read by nobody
@@ -85,6 +84,7 @@ class Receiver:
         ae.network_timeout = own.association_timeout_s
         ae.maximum_associations = sys.maxsize  # the library would count those that are being refused; see _is_full
         ae.add_supported_context(Verification)
+        ae.add_supported_context(ModalityPerformedProcedureStep)
         for sop_class in storage_sop_classes():
             ae.add_supported_context(sop_class, list(transfer_syntaxes()))
         return ae
@@ -101,7 +101,7 @@ class Receiver:
         room = WaitingRoom(own.max_idle_connections, own.max_idle_connections_per_address, own.acse_timeout_s)
         self._room = room
         try:
-            if plain_port_is_needed(own) or (self._reports is not None and self._reports.comes_plain):
+            if plain_port_is_needed(own) or self._doors.reports.comes_plain:
                 self._listen(own.port, room, None)
             if own.tls is not None:
                 self.tls_port = self._listen(own.tls.port, room, tls)
@@ -110,12 +110,12 @@ class Receiver:
             raise
         if own.lets_nobody_in is not None:
             log.warning("receiver.closed", why=own.lets_nobody_in)
-        return int(self._doors[0].server_address[1])
+        return int(self._entrances[0].server_address[1])
 
     @property
     def is_listening(self) -> bool:
         """Whether all that has to run for newcomers runs."""
-        return self._room is not None and self._room.is_open and all(door.is_open for door in self._doors)
+        return self._room is not None and self._room.is_open and all(entrance.is_open for entrance in self._entrances)
 
     def _listen(self, port: int, room: WaitingRoom, tls: ServerTls | None) -> int:
         handlers: list[evt.EventHandlerType] = [
@@ -124,26 +124,29 @@ class Receiver:
             (evt.EVT_ACCEPTED, self._on_accepted),
             (evt.EVT_C_ECHO, lambda _event: _SUCCESS),
             (evt.EVT_C_STORE, self._on_store),
+            (evt.EVT_N_CREATE, self._doors.steps.create),
+            (evt.EVT_N_SET, self._doors.steps.set),
+            (evt.EVT_N_ACTION, self._on_action),
+            (evt.EVT_N_EVENT_REPORT, self._doors.reports.answer),
+            (evt.EVT_PDU_RECV, self._doors.limit.look),
         ]
-        if self._reports is not None:
-            handlers.append((evt.EVT_N_EVENT_REPORT, self._reports.answer))
         own = self._settings
-        door = self._ae.make_server(
+        entrance = self._ae.make_server(
             (own.host, port),
             evt_handlers=handlers,
             contexts=_SharedContexts(self._ae.supported_contexts),
-            server_class=Door,
+            server_class=Entrance,
             request_handler=AssociationMaker,
         )
-        assert isinstance(door, Door)
-        door.open(room, tls, own.association_timeout_s, own.max_associations)
-        self._doors.append(door)
-        return int(door.server_address[1])
+        assert isinstance(entrance, Entrance)
+        entrance.open(room, tls, own.association_timeout_s, own.max_associations)
+        self._entrances.append(entrance)
+        return int(entrance.server_address[1])
 
     def stop(self) -> None:
         """Stop listening and abort what is open; senders keep what was not acknowledged."""
-        for door in self._doors:
-            door.shutdown()
+        for entrance in self._entrances:
+            entrance.shutdown()
         if self._room is not None:
             self._room.close()
         # All at once: one after the other takes 0.2 s each, and fifty would outlast a stop's grace.
@@ -155,12 +158,10 @@ class Receiver:
             abort.join(max(give_up - time.monotonic(), 0.0))
 
     def _on_requested(self, event: evt.Event) -> None:
-        association, caller, reports = event.assoc, caller_of(event.assoc), self._reports
+        association, caller = event.assoc, caller_of(event.assoc)
         refusal = refusal_of(caller, self._settings)
-        offered = association.acceptor.supported_contexts
-        if refusal is not None and reports is not None and reports.knows(association):
-            # A PACS may report even if it may not send to us.
-            offered = [build_context(Verification)]
+        may_send = refusal is None
+        if not may_send and self._doors.reports.knows(association):
             refusal = None if calls_us(caller, self._settings) else Refusal.CALLED_AE_TITLE_UNKNOWN
         if refusal is None and self._is_full():
             refusal = Refusal.TOO_MANY_ASSOCIATIONS
@@ -168,9 +169,17 @@ class Receiver:
             log.warning("association.refused", cause=refusal.cause, repair=refusal.repair, **caller.for_the_log())
             self._refuse(association, refusal)
             return
-        if reports is not None and reports.is_open_for(association):
-            offered = [*offered, reports.context]
-        association.acceptor.supported_contexts = offered
+        association.acceptor.supported_contexts = self._contexts_for(association, may_send=may_send)
+
+    def _contexts_for(self, association: Association, *, may_send: bool) -> list[PresentationContext]:
+        """A PACS may report even if it may not send to us."""
+        offered = association.acceptor.supported_contexts if may_send else [build_context(Verification)]
+        may_ask = may_send and self._doors.commitments.is_open
+        more = self._doors.reports.contexts_for(association, may_ask=may_ask)
+        return [*offered, *more] if more else offered
+
+    def _may_send(self, association: Association) -> bool:
+        return refusal_of(caller_of(association), self._settings) is None
 
     def _is_full(self) -> bool:
         """Whether there are too many with the one that asks now. Those that are being refused take nobody's place."""
@@ -189,6 +198,12 @@ class Receiver:
         """A scanner that sends a kind of object we do not take is seen in the log, not only at the scanner."""
         for context in event.assoc.rejected_contexts:
             log.warning("context.rejected", abstract_syntax=str(context.abstract_syntax), result=context.result)
+
+    def _on_action(self, event: evt.Event) -> tuple[int, None]:
+        """A PACS that may report, but not send to us, has nothing to ask either."""
+        if not (self._may_send(event.assoc) and self._doors.commitments.is_open):
+            return NOT_AUTHORISED, None
+        return self._doors.commitments.answer(event)
 
     def _on_store(self, event: evt.Event) -> int | Dataset:
         source = str(event.assoc.requestor.ae_title).strip() or "UNKNOWN"

@@ -1,4 +1,6 @@
-"""Who may report to the receiver on storage commitment: the PACS that are configured, from their own addresses.
+"""Who may report to the receiver on storage commitment, and who may ask for it.
+
+Reports come from the PACS that are configured, from their own addresses.
 
 A PACS that reports on an association of its own proposes the SCP role for the class (PS3.4 J.3.3.1.3, PS3.7 D.3.3.4).
 Anybody else finds that presentation context refused.
@@ -35,22 +37,20 @@ class ReportDoor:
         """Whether any that may report does so without TLS."""
         return any(peer.tls is None for peer in self._peers)
 
-    @property
-    def context(self) -> PresentationContext:
-        """What is accepted from them: they may be SCP, and never SCU, for we commit to nothing."""
-        context = build_context(StorageCommitmentPushModel)
-        context.scu_role, context.scp_role = False, True
-        return context
+    def contexts_for(self, association: Association, *, may_ask: bool) -> list[PresentationContext]:
+        """What is accepted for this class: a PACS that is known may be SCP, and SCU who ``may_ask`` us to commit.
 
-    def is_open_for(self, association: Association) -> bool:
-        """Whether the association is from one of them, and for this; asked before it is accepted."""
+        Asked before the association is accepted; empty when it is not for this, or may be neither.
+        """
         proposed = {context.abstract_syntax for context in association.requestor.requested_contexts}
         if StorageCommitmentPushModel not in proposed:
-            return False
-        if self.knows(association):
-            return True
-        log.warning("commitment.stranger", **caller_of(association).for_the_log())
-        return False
+            return []
+        context = build_context(StorageCommitmentPushModel)
+        context.scu_role, context.scp_role = may_ask, self.knows(association)
+        role = association.requestor.role_selection.get(StorageCommitmentPushModel)
+        if not context.scp_role and (not may_ask or (role is not None and role.scp_role)):
+            log.warning("commitment.stranger", **caller_of(association).for_the_log())
+        return [context] if context.scu_role or context.scp_role else []
 
     def knows(self, association: Association) -> bool:
         """Whether the association is from one of them."""

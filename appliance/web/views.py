@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from appliance.disk.autonomy import Autonomy, autonomy
 from appliance.disk.days import day_of, recorded_days
+from appliance.ingest.commitment_requests import waiting_reports
 from appliance.messages import open_notices
 from appliance.schema import NO_DEVICE
 from appliance.settings import Settings
@@ -96,11 +97,12 @@ def status(
     tried = device_views(conn, around.packs)
     pair = standby_view(conn, settings)
     of_two = tuple(Notice(*said) for said in standby_notices(pair, now))
+    owed = tuple(_report_notice(*one) for one in waiting_reports(conn))
     return StatusView(
         now=now,
         notices=(
             *_operator_notices(conn),
-            *notices(now, links, procs, disk, around, tried, disk_troubles(conn), of_two),
+            *notices(now, links, procs, disk, around, tried, disk_troubles(conn), (*of_two, *owed)),
         ),
         worklist=worklist(conn, request or WorklistRequest(), settings.page.show_patient),
         destinations=links,
@@ -140,6 +142,13 @@ def notices(
     for link in links:
         found += _link_notices(now, link)
     return tuple(sorted(found, key=lambda notice: notice.severity != "problem"))
+
+
+def _report_notice(ae_title: str, cause: str, count: int) -> Notice:
+    reports = "1 report" if count == 1 else f"{count:,} reports"
+    if cause == "no_report_address":
+        return Notice("problem", f"{reports} on storage commitment for {ae_title}: enter its report_host.")
+    return Notice("note", f"{reports} on storage commitment for {ae_title} not taken yet: {cause.replace('_', ' ')}.")
 
 
 def _disk_notices(disk: Storage) -> list[Notice]:

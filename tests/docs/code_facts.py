@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
+from appliance.ingest import commitment_door, procedure_steps
 from tests.docs.blocks import ROOT
 
 PACKAGES = ("appliance", "hardware", "models", "store_forward")
@@ -31,6 +33,31 @@ def deidentification_refusals() -> set[str]:
 def study_event_kinds() -> set[str]:
     """Every kind of row in a study's history."""
     return set(_calls(_everywhere, {"record_event": 3}))
+
+
+def report_causes() -> set[str]:
+    """Every reason why a report on storage commitment that is asked of us waits, but for a modality's own answer."""
+    given = set(_calls(lambda path: path.name == "commitment_reports.py", {"NotReported": 0}))
+    return given | {"disk_unreadable"}
+
+
+def step_statuses() -> set[int]:
+    """Every status that a refused procedure step is answered with."""
+    return set(_constants(("procedure_steps.py", "step_door.py"), "StepRefused", procedure_steps))
+
+
+def commitment_request_statuses() -> set[int]:
+    """Every status that a refused request for storage commitment is answered with."""
+    named = set(_constants(("commitment_door.py",), "RequestRefused", commitment_door))
+    return {*named, commitment_door.NOT_AUTHORISED}
+
+
+def _constants(files: tuple[str, ...], call: str, module: ModuleType) -> Iterator[int]:
+    """The values of the names that stand first in every call."""
+    for tree in _trees(lambda path: path.name in files):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and _name_of(node.func) == call and isinstance(node.args[0], ast.Name):
+                yield int(getattr(module, node.args[0].id))
 
 
 def _everywhere(_path: Path) -> bool:

@@ -43,6 +43,7 @@ UNITS: Final = {
     "_uploads": "uploads",
     "_answers": "answers",
     "_attempts": "attempts",
+    "_requests": "requests",
     "per_minute": "per minute",
 }
 

@@ -9,6 +9,8 @@ from enum import StrEnum
 import pytest
 
 from appliance.errors import ReceiveError
+from appliance.ingest.commitment_requests import Owed
+from appliance.ingest.step_tables import StepState
 from appliance.results.commitments import FailureReason
 from appliance.results.event import Standing
 from appliance.schema import Agreement, StudyState
@@ -22,10 +24,21 @@ from store_forward.destinations import Contact
 from store_forward.outbox import DeliveryState
 from store_forward.protocol import MessageOutcome
 from tests.docs.blocks import ROOT, block, first_cells
-from tests.docs.code_facts import deidentification_refusals, delivery_causes, study_event_kinds
+from tests.docs.code_facts import (
+    commitment_request_statuses,
+    deidentification_refusals,
+    delivery_causes,
+    report_causes,
+    step_statuses,
+    study_event_kinds,
+)
 
 STATES, ERRORS = "docs/reference/states.md", "docs/reference/errors.md"
 EVENTS = "docs/reference/webhook-events.md"
+
+
+def _hexadecimal(statuses: set[int]) -> set[str]:
+    return {f"0x{status:04X}" for status in statuses}
 
 
 def _values(states: type[StrEnum]) -> Callable[[], set[str]]:
@@ -34,6 +47,8 @@ def _values(states: type[StrEnum]) -> Callable[[], set[str]]:
 
 NAMES: dict[tuple[str, str], Callable[[], set[str]]] = {
     (STATES, "study-states"): _values(StudyState),
+    (STATES, "step-states"): _values(StepState),
+    (STATES, "commitment-request-states"): _values(Owed),
     (STATES, "decisions"): _values(Decision),
     (STATES, "delivery-states"): _values(DeliveryState),
     (STATES, "destination-states"): _values(Contact),
@@ -47,6 +62,9 @@ NAMES: dict[tuple[str, str], Callable[[], set[str]]] = {
     (STATES, "study-events"): study_event_kinds,
     (ERRORS, "delivery-causes"): delivery_causes,
     (ERRORS, "failure-reasons"): lambda: {f"0x{reason:04X}" for reason in FailureReason},
+    (ERRORS, "step-statuses"): lambda: _hexadecimal(step_statuses()),
+    (ERRORS, "commitment-request-statuses"): lambda: _hexadecimal(commitment_request_statuses()),
+    (ERRORS, "report-causes"): report_causes,
     (ERRORS, "deidentification-refusals"): deidentification_refusals,
 }
 

@@ -44,7 +44,7 @@ def test_every_number_of_the_configuration_has_a_unit() -> None:
     for name, model in sections():
         for key, field in model.model_fields.items():
             number = isinstance(field.default, int | float) and not isinstance(field.default, bool)
-            assert not number or key == "port" or unit_of(key) != "–", f"{name} {key}"
+            assert not number or key.endswith("port") or unit_of(key) != "–", f"{name} {key}"
 
 
 def test_the_reasons_table_names_every_reason() -> None:

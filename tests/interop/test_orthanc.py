@@ -23,6 +23,7 @@ from pydicom.uid import (
 )
 
 from appliance.demo.stage import free_port, listening
+from appliance.ingest.commitment_requests import commitment_requests
 from appliance.results.pacs import PacsLink
 from appliance.schema import StudyState, processes
 from store_forward.outbox import deliveries, delivery_events
@@ -72,6 +73,12 @@ class Orthanc:
     def commitment_jobs(self, state: str) -> int:
         """How many requests for storage commitment are in this state."""
         return sum(job["Type"] == "StorageCommitmentScp" and job["State"] == state for job in self.get("/jobs?expand"))
+
+    def ask_commitment(self, modality: str, *instances: Dataset) -> str:
+        """Have it ask a modality to keep these; returns where it notes what is reported."""
+        items = [{"SOPClassUID": one.SOPClassUID, "SOPInstanceUID": one.SOPInstanceUID} for one in instances]
+        answer = self._client.post(f"/modalities/{modality}/storage-commitment", json={"DicomInstances": items})
+        return str(answer.raise_for_status().json()["Path"])
 
     def delete_study(self, study_instance_uid: str) -> None:
         """Lose a study."""
@@ -211,6 +218,28 @@ def test_what_orthanc_lost_is_stored_again(pacs: Orthanc, tmp_path: Path) -> Non
     assert all("no such object instance (0x0112)" in row.detail for row in failed)
     held = pacs.studies()[image.StudyInstanceUID]
     assert sorted(held.values()) == sorted([ComprehensiveSRStorage, SecondaryCaptureImageStorage])
+
+
+@pytest.mark.timeout(240)
+def test_orthanc_asks_the_box_to_commit(pacs: Orthanc, tmp_path: Path) -> None:
+    """It asks and goes; the receiver is killed with the report still owed, and a new box gives it."""
+    held, unknown = _hand("to keep"), _hand("never sent")
+    more = f'[dicom.peers.ORTHANC]\nreport_host = "127.0.0.1"\nreport_port = {pacs.dicom_port}\n'
+    box = Box(tmp_path, more)
+    with box.serving("run", "receiver"):
+        pacs.allow("scanside", "SCANSIDE", box.port)
+        assert pacs.send("scanside", pacs.add(held))["FailedInstancesCount"] == 0
+        good, bad = pacs.ask_commitment("scanside", held), pacs.ask_commitment("scanside", held, unknown)
+        os.kill({row.name: row.pid for row in box.rows(processes)}["receiver"], signal.SIGKILL)
+    assert [row.state for row in box.rows(commitment_requests)] == ["owed", "owed"]
+    assert pacs.get(good)["Status"] == "Pending"
+    with box.serving("serve"):
+        wait(lambda: pacs.get(good)["Status"] != "Pending", 120.0, f"the first report; see {box.log}")
+        wait(lambda: pacs.get(bad)["Status"] != "Pending", 120.0, f"the second report; see {box.log}")
+    assert (pacs.get(good)["Status"], pacs.get(bad)["Status"]) == ("Success", "Failure")
+    assert [one["SOPInstanceUID"] for one in pacs.get(bad)["Success"]] == [held.SOPInstanceUID]
+    failures = {one["SOPInstanceUID"]: one["FailureReason"] for one in pacs.get(bad)["Failures"]}
+    assert failures == {unknown.SOPInstanceUID: 0x0112}
 
 
 def _check_patient(pacs: Orthanc, image: Dataset) -> None:

@@ -14,6 +14,8 @@ from appliance.disk.retention import Retention
 from appliance.disk.tables import deletions, removals
 from appliance.errors import InstanceConflict, OutOfResources
 from appliance.ingest.admit import Admitted
+from appliance.ingest.commitment_verdict import Verdict, promise
+from appliance.results.commitments import FailureReason
 from appliance.schema import StudyState, instances, set_aside, studies, study_events
 from appliance.triage.queue import settle_if_done
 from appliance.web.study import study_view
@@ -52,9 +54,9 @@ def arrive(box: SmallBox, number: int = 100) -> None:
             settle_if_done(connection, delivery.subject, NOW)
 
 
-def tidy(box: SmallBox, now: float = LATER, keep_days: float | None = 30.0) -> None:
+def tidy(box: SmallBox, now: float = LATER, keep_days: float | None = 30.0, *, keeps_committed: bool = True) -> None:
     """Let retention do all it finds."""
-    retention = Retention(box.engine, box.spool, keep_days)
+    retention = Retention(box.engine, box.spool, keep_days, keeps_committed=keeps_committed)
     while retention.step(now):
         pass
 
@@ -299,3 +301,24 @@ def test_looking_rests_between_two_rounds(settled: SmallBox) -> None:
         connection.execute(update(studies).values(settled_at=NOW - 40 * DAY_S, last_received_at=NOW - 40 * DAY_S))
     assert not retention.step(NOW + 599.0)
     assert retention.step(NOW - 5 * DAY_S)
+
+
+def test_what_was_promised_is_kept(settled: SmallBox) -> None:
+    """A commitment given before retention was switched on holds, unless the configuration says in words that not."""
+    row = settled.rows(instances)[0]
+    reference = (row.sop_class_uid, row.sop_instance_uid)
+    assert promise(settled.engine, Verdict((reference,), ()), NOW).committed == (reference,)
+    tidy(settled)
+    assert settled.spool.path(row.file_digest).exists()
+    tidy(settled, keeps_committed=False)
+    assert not settled.spool.path(row.file_digest).exists()
+
+
+def test_what_is_being_deleted_cannot_be_promised(settled: SmallBox) -> None:
+    """It was found a moment before its study's time was over: no such object instance."""
+    row = settled.rows(instances)[0]
+    reference = (row.sop_class_uid, row.sop_instance_uid)
+    Retention(settled.engine, settled.spool, 30.0).step(LATER)
+    assert settled.spool.path(row.file_digest).exists()
+    verdict = promise(settled.engine, Verdict((reference,), ()), LATER)
+    assert verdict == Verdict((), ((reference, FailureReason.NO_SUCH_OBJECT_INSTANCE),))

@@ -18,7 +18,7 @@ from appliance.tls import ServerTls
 log = structlog.get_logger()
 
 
-class Door(ThreadedAssociationServer):  # type: ignore[misc]
+class Entrance(ThreadedAssociationServer):  # type: ignore[misc]
     """The library's server. ``patience_s`` is for a line that goes silent in the middle of a PDU."""
 
     waiting_room: WaitingRoom
@@ -31,7 +31,7 @@ class Door(ThreadedAssociationServer):  # type: ignore[misc]
         # The library lets five callers queue; the next of that moment would wait a second for TCP's second try.
         self.socket.listen(queue)
         self.ae._servers.append(self)  # where its own shutdown takes it out of
-        self._thread = threading.Thread(target=self.serve_forever, name="door", daemon=True)
+        self._thread = threading.Thread(target=self.serve_forever, name="entrance", daemon=True)
         self._thread.start()
 
     @property

@@ -1,0 +1,35 @@
+"""What a receiver offers beside storage, each a module of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from appliance.ingest.commitment_door import CommitmentDoor
+from appliance.ingest.message_limit import MessageLimit
+from appliance.ingest.report_door import ReportDoor
+from appliance.ingest.step_door import StepDoor
+from appliance.settings import Settings
+from store_forward.spool import Spool
+
+
+@dataclass(frozen=True)
+class Doors:
+    """Procedure steps, storage commitment both ways, and the limit on all their messages."""
+
+    steps: StepDoor
+    commitments: CommitmentDoor
+    reports: ReportDoor
+    limit: MessageLimit
+
+
+def open_doors(settings: Settings, engine: Engine, spool: Spool, supported: Collection[str]) -> Doors:
+    """The doors of one receiver; ``supported`` are the SOP classes that are taken in."""
+    return Doors(
+        StepDoor(engine, settings.limits),
+        CommitmentDoor(settings, engine, spool, supported),
+        ReportDoor(settings.pacs, engine),
+        MessageLimit(settings.limits.max_message_bytes),
+    )
