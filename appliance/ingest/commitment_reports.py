@@ -34,6 +34,7 @@ from appliance.ingest.commitment_requests import (
     reported,
 )
 from appliance.ingest.commitment_verdict import Verdict, look_for, promise
+from appliance.ingest.waiting import is_held
 from appliance.results.commitment_service import ALL_COMMITTED, FAILURES_EXIST, SUCCESS
 from appliance.settings import Settings
 from store_forward.database import reading, writing
@@ -98,7 +99,7 @@ def report_on(association: Association, event_type: int, information: Dataset, t
     give_up = time.monotonic() + timeout_s
     association._reactor_checkpoint.clear()  # its own thread takes no messages until it is set again
     try:
-        while not association._is_paused:
+        while not is_held(association):
             _check_open(association, give_up)
             time.sleep(_LOOK_S)
         _check_open(association, give_up)

@@ -33,6 +33,13 @@ def let_wait(association: Association, line: WaitingLine) -> None:
     association._reactor_checkpoint = checkpoint
 
 
+def is_held(association: Association) -> bool:
+    """Whether its own thread stands at the closed checkpoint, with nothing half said. The library's own mark for that
+    is also set while the thread answers a request."""
+    checkpoint = association._reactor_checkpoint
+    return isinstance(checkpoint, _Checkpoint) and checkpoint.holds
+
+
 class _RingingQueue(queue.Queue[Any]):
     """A queue that wakes whoever waits for it and for something else."""
 
@@ -119,6 +126,7 @@ class _Checkpoint(threading.Event):
         super().__init__()
         self._news = threading.Event()
         self._queues: list[_RingingQueue] = []
+        self.holds = False
         self.set()
 
     def queue(self) -> _RingingQueue:
@@ -131,4 +139,14 @@ class _Checkpoint(threading.Event):
         """Wait for news, a short while, and then to be let past."""
         if all(waiting.empty() for waiting in self._queues) and self._news.wait(_LOOK_S):
             self._news.clear()
-        return super().wait(timeout)
+        if self.is_set():
+            return True
+        self.holds = True
+        passed = super().wait(timeout)
+        self.holds = False
+        return passed
+
+    def clear(self) -> None:
+        """Hold whoever comes, and call it here."""
+        super().clear()
+        self._news.set()
