@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,15 @@ def test_an_unknown_title_is_named_as_such(box: Box) -> None:
     """Calling AE Title Not Recognized (PS3.8 table 9-21)."""
     ended = run("echoscu", "-v", "-aet", "CT9", "127.0.0.1", str(box.port))
     assert "Calling AE Title Not Recognized" in ended.stdout
+
+
+def test_silent_handshakes_hold_nobody_up(box: Box, authority: Authority, tls_port: int) -> None:
+    """Two hundred connections to the TLS port that say nothing, and ``echoscu`` is answered all the same."""
+    assert box.port
+    with ExitStack() as stack:
+        for _ in range(200):
+            stack.enter_context(socket.create_connection(("127.0.0.1", tls_port), timeout=20.0))
+        succeed("echoscu", *_over_tls(authority.vouch("ct1.example.org"), authority, tls_port))
 
 
 @pytest.mark.parametrize("option", ["-tls1_1", "-tls1_2", "-tls1_3"])
