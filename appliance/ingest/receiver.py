@@ -21,9 +21,9 @@ from pynetdicom.transport import ThreadedAssociationServer
 from appliance.errors import OutOfResources, ReceiveError
 from appliance.ingest.admit import Admission
 from appliance.ingest.commitment_door import NOT_AUTHORISED
-from appliance.ingest.doors import Doors
 from appliance.ingest.received_file import ReceivedFile
 from appliance.ingest.report_door import calling_ae_title
+from appliance.ingest.services import Services
 from appliance.settings import Dicom
 
 log = structlog.get_logger()
@@ -53,10 +53,10 @@ class _SharedContexts(list[PresentationContext]):
 class Receiver:
     """An application entity that answers each instance only after :class:`Admission` has made it durable."""
 
-    def __init__(self, settings: Dicom, admission: Admission, incoming: Path, doors: Doors) -> None:
+    def __init__(self, settings: Dicom, admission: Admission, incoming: Path, services: Services) -> None:
         self._settings = settings
         self._admission = admission
-        self._doors = doors
+        self._services = services
         self._touched: dict[int, set[str]] = {}
         self._bare: dict[int, tuple[str, socket.socket]] = {}  # by association, the oldest first
         self._lock = threading.Lock()
@@ -77,7 +77,7 @@ class Receiver:
         ae.require_called_aet = own.require_called_ae_title
         ae.require_calling_aet = list(own.calling_ae_titles)
         if own.calling_ae_titles:
-            ae.require_calling_aet = [*own.calling_ae_titles, *self._doors.reports.ae_titles]  # see _contexts_for
+            ae.require_calling_aet = [*own.calling_ae_titles, *self._services.reports.ae_titles]  # see _contexts_for
         ae.add_supported_context(Verification)
         ae.add_supported_context(ModalityPerformedProcedureStep)
         for sop_class in storage_sop_classes():
@@ -97,11 +97,11 @@ class Receiver:
             (evt.EVT_ACCEPTED, self._on_accepted),
             (evt.EVT_C_ECHO, lambda _event: _SUCCESS),
             (evt.EVT_C_STORE, self._on_store),
-            (evt.EVT_N_CREATE, self._doors.steps.create),
-            (evt.EVT_N_SET, self._doors.steps.set),
+            (evt.EVT_N_CREATE, self._services.steps.create),
+            (evt.EVT_N_SET, self._services.steps.set),
             (evt.EVT_N_ACTION, self._on_action),
-            (evt.EVT_N_EVENT_REPORT, self._doors.reports.answer),
-            (evt.EVT_PDU_RECV, self._doors.limit.look),
+            (evt.EVT_N_EVENT_REPORT, self._services.reports.answer),
+            (evt.EVT_PDU_RECV, self._services.limit.look),
         ]
         address = (self._settings.host, self._settings.port)
         contexts = _SharedContexts(self._ae.supported_contexts)
@@ -147,8 +147,8 @@ class Receiver:
         """A PACS may report even if it may not send to us."""
         may_send = self._may_send(association)
         offered = association.acceptor.supported_contexts if may_send else [build_context(Verification)]
-        may_ask = may_send and self._doors.commitments.is_open
-        more = self._doors.reports.contexts_for(association, may_ask=may_ask)
+        may_ask = may_send and self._services.commitments.is_open
+        more = self._services.reports.contexts_for(association, may_ask=may_ask)
         return [*offered, *more] if more else offered
 
     def _may_send(self, association: Association) -> bool:
@@ -171,9 +171,9 @@ class Receiver:
 
     def _on_action(self, event: evt.Event) -> tuple[int, None]:
         """A PACS that may report, but not send to us, has nothing to ask either."""
-        if not (self._may_send(event.assoc) and self._doors.commitments.is_open):
+        if not (self._may_send(event.assoc) and self._services.commitments.is_open):
             return NOT_AUTHORISED, None
-        return self._doors.commitments.answer(event)
+        return self._services.commitments.answer(event)
 
     def _on_store(self, event: evt.Event) -> int | Dataset:
         source = str(event.assoc.requestor.ae_title).strip() or "UNKNOWN"
