@@ -24,8 +24,8 @@ from appliance.disk.upkeep import Upkeep
 from appliance.home import Home, open_home
 from appliance.ingest.admit import Admission
 from appliance.ingest.commitment_reports import CommitmentReporter
-from appliance.ingest.doors import open_doors
 from appliance.ingest.receiver import Receiver, storage_sop_classes
+from appliance.ingest.services import open_services
 from appliance.ingest.watched_folder import WatchedFolder
 from appliance.lane import Lane
 from appliance.results.webhook import open_webhooks
@@ -92,8 +92,8 @@ def _receive(settings: Settings, home: Home, stop: threading.Event) -> None:
     room.look(time.time())
     admission = Admission(home.engine, home.spool, settings.limits, settings.dicom)
     admission.resume(time.time())
-    doors = open_doors(settings, home.engine, home.spool, storage_sop_classes())
-    receiver = Receiver(settings.dicom, admission, home.spool.root / "incoming", doors)
+    services = open_services(settings, home.engine, home.spool, storage_sop_classes())
+    receiver = Receiver(settings.dicom, admission, home.spool.root / "incoming", services)
     port = receiver.start()
     log.info("receiver.listening", ae_title=settings.dicom.ae_title, port=port)
     folder, failed = settings.watched_folder.path, threading.Event()

@@ -18,8 +18,8 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import Verification
 
-from appliance.ingest.doors import open_doors
 from appliance.ingest.receiver import Receiver, storage_sop_classes
+from appliance.ingest.services import open_services
 from tests.small_box import SCANNER, SmallBox
 
 DEADLINE_S = 20.0
@@ -83,8 +83,8 @@ def listening_boxes() -> Iterator[Listen]:
     receivers: list[tuple[Receiver, int]] = []
 
     def listen(box: SmallBox) -> Scanner:
-        doors = open_doors(box.settings, box.engine, box.spool, storage_sop_classes())
-        receiver = Receiver(box.settings.dicom, box.admission, box.incoming, doors)
+        services = open_services(box.settings, box.engine, box.spool, storage_sop_classes())
+        receiver = Receiver(box.settings.dicom, box.admission, box.incoming, services)
         receivers.append((receiver, receiver.start()))
         return Scanner(receivers[-1][1], tls_port=receiver.tls_port)
 

@@ -26,9 +26,9 @@ from appliance.ingest.callers import (
     refusal_of,
 )
 from appliance.ingest.commitment_door import NOT_AUTHORISED
-from appliance.ingest.doors import Doors
 from appliance.ingest.entrance import AssociationMaker, Entrance
 from appliance.ingest.received_file import ReceivedFile
+from appliance.ingest.services import Services
 from appliance.ingest.waiting_room import WaitingRoom
 from appliance.settings import Dicom
 from appliance.tls import ServerTls
@@ -60,10 +60,10 @@ class _SharedContexts(list[PresentationContext]):
 class Receiver:
     """An application entity that answers each instance only after :class:`Admission` has made it durable."""
 
-    def __init__(self, settings: Dicom, admission: Admission, incoming: Path, doors: Doors) -> None:
+    def __init__(self, settings: Dicom, admission: Admission, incoming: Path, services: Services) -> None:
         self._settings = settings
         self._admission = admission
-        self._doors = doors
+        self._services = services
         self._touched: dict[int, set[str]] = {}
         self._lock = threading.Lock()
         self._room: WaitingRoom | None = None
@@ -101,7 +101,7 @@ class Receiver:
         room = WaitingRoom(own.max_idle_connections, own.max_idle_connections_per_address, own.acse_timeout_s)
         self._room = room
         try:
-            if plain_port_is_needed(own) or self._doors.reports.comes_plain:
+            if plain_port_is_needed(own) or self._services.reports.comes_plain:
                 self._listen(own.port, room, None)
             if own.tls is not None:
                 self.tls_port = self._listen(own.tls.port, room, tls)
@@ -124,11 +124,11 @@ class Receiver:
             (evt.EVT_ACCEPTED, self._on_accepted),
             (evt.EVT_C_ECHO, lambda _event: _SUCCESS),
             (evt.EVT_C_STORE, self._on_store),
-            (evt.EVT_N_CREATE, self._doors.steps.create),
-            (evt.EVT_N_SET, self._doors.steps.set),
+            (evt.EVT_N_CREATE, self._services.steps.create),
+            (evt.EVT_N_SET, self._services.steps.set),
             (evt.EVT_N_ACTION, self._on_action),
-            (evt.EVT_N_EVENT_REPORT, self._doors.reports.answer),
-            (evt.EVT_PDU_RECV, self._doors.limit.look),
+            (evt.EVT_N_EVENT_REPORT, self._services.reports.answer),
+            (evt.EVT_PDU_RECV, self._services.limit.look),
         ]
         own = self._settings
         entrance = self._ae.make_server(
@@ -161,7 +161,7 @@ class Receiver:
         association, caller = event.assoc, caller_of(event.assoc)
         refusal = refusal_of(caller, self._settings)
         may_send = refusal is None
-        if not may_send and self._doors.reports.knows(association):
+        if not may_send and self._services.reports.knows(association):
             refusal = None if calls_us(caller, self._settings) else Refusal.CALLED_AE_TITLE_UNKNOWN
         if refusal is None and self._is_full():
             refusal = Refusal.TOO_MANY_ASSOCIATIONS
@@ -174,8 +174,8 @@ class Receiver:
     def _contexts_for(self, association: Association, *, may_send: bool) -> list[PresentationContext]:
         """A PACS may report even if it may not send to us."""
         offered = association.acceptor.supported_contexts if may_send else [build_context(Verification)]
-        may_ask = may_send and self._doors.commitments.is_open
-        more = self._doors.reports.contexts_for(association, may_ask=may_ask)
+        may_ask = may_send and self._services.commitments.is_open
+        more = self._services.reports.contexts_for(association, may_ask=may_ask)
         return [*offered, *more] if more else offered
 
     def _may_send(self, association: Association) -> bool:
@@ -201,9 +201,9 @@ class Receiver:
 
     def _on_action(self, event: evt.Event) -> tuple[int, None]:
         """A PACS that may report, but not send to us, has nothing to ask either."""
-        if not (self._may_send(event.assoc) and self._doors.commitments.is_open):
+        if not (self._may_send(event.assoc) and self._services.commitments.is_open):
             return NOT_AUTHORISED, None
-        return self._doors.commitments.answer(event)
+        return self._services.commitments.answer(event)
 
     def _on_store(self, event: evt.Event) -> int | Dataset:
         source = str(event.assoc.requestor.ae_title).strip() or "UNKNOWN"

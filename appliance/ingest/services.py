@@ -16,7 +16,7 @@ from store_forward.spool import Spool
 
 
 @dataclass(frozen=True)
-class Doors:
+class Services:
     """Procedure steps, storage commitment both ways, and the limit on all their messages."""
 
     steps: StepDoor
@@ -25,9 +25,9 @@ class Doors:
     limit: MessageLimit
 
 
-def open_doors(settings: Settings, engine: Engine, spool: Spool, supported: Collection[str]) -> Doors:
-    """The doors of one receiver; ``supported`` are the SOP classes that are taken in."""
-    return Doors(
+def open_services(settings: Settings, engine: Engine, spool: Spool, supported: Collection[str]) -> Services:
+    """The services of one receiver; ``supported`` are the SOP classes that are taken in."""
+    return Services(
         StepDoor(engine, settings.limits),
         CommitmentDoor(settings, engine, spool, supported),
         ReportDoor(settings.pacs, engine),
