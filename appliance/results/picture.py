@@ -6,20 +6,19 @@ Words stand on bands above and below the image, never on it: a result must not h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO
 from typing import Any
 
 import cv2
 import numpy as np
 from highdicom.sc import SCImage
 from numpy.typing import NDArray
-from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian
 
 from appliance.results.outcome import ImageFinding, StudyOutcome
 from appliance.results.reference import (
+    as_file,
     can_be_referenced,
     derived_uid,
     local_time,
@@ -105,18 +104,17 @@ def build_picture(source: Dataset, pixels: GreyImage, heat_map: GreyImage | None
         instance_number=2 * outcome.revision + (2 if outcome.answer else 1),
         manufacturer="Scanside",
         manufacturer_model_name="Scanside",
-        series_description="AI triage heat map. Research use only",
+        series_description="AI triage picture. Research use only",
         transfer_syntax_uid=ExplicitVRLittleEndian,
         content_date=moment.date(),
         content_time=moment.time(),
         specific_character_set="ISO_IR 192",
     )
     take_over(capture, reference)
-    _fix_clock(capture, moment.strftime("%Y%m%d"), moment.strftime("%H%M%S"))
-    _describe_derivation(capture, source)
-    buffer = BytesIO()
-    dcmwrite(buffer, capture, enforce_file_format=True)
-    return buffer.getvalue()
+    capture.DateOfSecondaryCapture = moment.strftime("%Y%m%d")
+    capture.TimeOfSecondaryCapture = moment.strftime("%H%M%S")
+    _describe_derivation(capture, source, heat_map is not None)
+    return as_file(capture, moment)
 
 
 def _eight_bit(pixels: GreyImage) -> NDArray[np.uint8]:
@@ -161,6 +159,8 @@ def _lines_below(sop_instance_uid: str, outcome: StudyOutcome) -> list[tuple[str
         below.append((f"Probability: {_in_numbers(found)}", _WHITE))
     if outcome.shown is not None:
         below.append((f"Colour: where the evidence for {_plain(outcome.shown.name)} stands out", _WHITE))
+    elif found:
+        below.append(("No heat map: nothing shows that this pack's points at the finding", _WHITE))
     if outcome.answer is not None:
         below.append((f"{outcome.answer.speaker}: {outcome.answer.decision.value.replace('_', ' ').upper()}", _WHITE))
     below.append((_algorithm_words(outcome.pack), _WHITE))
@@ -214,11 +214,12 @@ def _text_width(words: str, face: cv2.FontFace, size: int) -> int:
     return int(box[2])
 
 
-def _describe_derivation(capture: Dataset, source: Dataset) -> None:
+def _describe_derivation(capture: Dataset, source: Dataset, with_heat: bool) -> None:
     """How this picture came from which image, and what is known about words in its pixels (PS3.3 C.7.6.1)."""
     capture.ConversionType = "WSD"
     capture.PatientOrientation = orientation_of(source)
-    capture.DerivationDescription = "Heat map of an AI triage model over the image. Not for diagnosis"
+    what = "Heat map of an AI triage model over the image" if with_heat else "Words of an AI triage model by the image"
+    capture.DerivationDescription = f"{what}. Not for diagnosis"
     origin = Dataset()
     origin.ReferencedSOPClassUID = str(source.SOPClassUID)
     origin.ReferencedSOPInstanceUID = str(source.SOPInstanceUID)
@@ -235,11 +236,3 @@ def _describe_derivation(capture: Dataset, source: Dataset) -> None:
         capture.BurnedInAnnotation = source.BurnedInAnnotation
     if source.get("LossyImageCompression") == "01":
         capture.LossyImageCompression = "01"
-
-
-def _fix_clock(capture: Dataset, date: str, time: str) -> None:
-    """Replace what highdicom stamped with the clock of this moment, so that a repetition is the same file."""
-    capture.InstanceCreationDate, capture.InstanceCreationTime = date, time
-    capture.DateOfSecondaryCapture, capture.TimeOfSecondaryCapture = date, time
-    for item in capture.get("ContributingEquipmentSequence", []):
-        item.ContributionDateTime = date + time
