@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from highdicom.sr import CodedConcept, FindingSite
 from pydicom.dataset import Dataset
 
-from appliance.results.reference import derived_uid
+from appliance.results.reference import derived_uid, sound
 
 PRIVATE_SCHEME = "99SCANSIDE"
 RADLEX_UID = "2.16.840.1.113883.6.256"  # PS3.16 table 8-1
@@ -70,9 +70,9 @@ def own_code(value: str, meaning: str) -> CodedConcept:
 
 def finding_sites(image: Dataset) -> list[FindingSite] | None:
     """The body part that the image shows, as far as its header says; it is no location within it."""
-    site = _SITES.get(str(image.get("BodyPartExamined") or "").strip().upper())
+    site = _SITES.get(sound(image, "BodyPartExamined") or "")
     if site is None:
         return None
-    side = _SIDES.get(str(image.get("ImageLaterality") or image.get("Laterality") or ""))
+    side = _SIDES.get(sound(image, "ImageLaterality") or sound(image, "Laterality") or "")
     laterality = CodedConcept(side[0], "SCT", side[1]) if side else None
     return [FindingSite(CodedConcept(site[0], "SCT", site[1]), laterality)]

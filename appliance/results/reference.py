@@ -79,9 +79,9 @@ def study_reference(sources: Sequence[Dataset], study_instance_uid: str) -> Data
         value = _decoded(sources[0], keyword)
         reference.add(DataElement(keyword, dictionary_VR(keyword), value, validation_mode=config.IGNORE))
     for keyword in _REQUIRED:
-        setattr(reference, keyword, _sound(sources[0], keyword) or "")
+        setattr(reference, keyword, sound(sources[0], keyword) or "")
     for keyword in _OPTIONAL:
-        if value := _sound(sources[0], keyword):
+        if value := sound(sources[0], keyword):
             setattr(reference, keyword, value)
     if reference.PatientSex not in _SEXES:
         reference.PatientSex = ""
@@ -175,11 +175,11 @@ def as_file(document: Dataset, moment: datetime.datetime) -> bytes:
 
 def _describe_animal(source: Dataset, reference: Dataset) -> None:
     for keyword in _OF_ANIMALS:
-        setattr(reference, keyword, _sound(source, keyword) or "")
+        setattr(reference, keyword, sound(source, keyword) or "")
     for keyword in _CODES_OF_ANIMALS:
         setattr(reference, keyword, [])
     if reference.ResponsiblePerson:
-        reference.ResponsiblePersonRole = _sound(source, "ResponsiblePersonRole") or "OWNER"
+        reference.ResponsiblePersonRole = sound(source, "ResponsiblePersonRole") or "OWNER"
 
 
 def _decoded(dataset: Dataset, keyword: str) -> Any:
@@ -195,7 +195,7 @@ def _decoded(dataset: Dataset, keyword: str) -> Any:
     return [str(one) for one in value] if isinstance(value, MultiValue) else str(value)
 
 
-def _sound(dataset: Dataset, keyword: str) -> str | None:
+def sound(dataset: Dataset, keyword: str) -> str | None:
     """The value of one element if it is single and obeys its value representation (PS3.5 6.2)."""
     value = _decoded(dataset, keyword)
     if not isinstance(value, str):

@@ -243,23 +243,3 @@ def test_without_any_reference_there_is_no_report() -> None:
     """A source without UIDs cannot be evidence."""
     with pytest.raises(ValueError, match="at least one instance"):
         build_report([chest_radiograph(SeriesInstanceUID=None)], URGENT)
-
-
-@pytest.mark.parametrize(
-    ("name", "scheme", "value"),
-    [
-        ("pneumonia", "SCT", "233604007"),
-        ("Pleural Effusion", "SCT", "60046008"),
-        ("opacity", "99SCANSIDE", "OPACITY"),
-    ],
-)
-def test_finding_codes(name: str, scheme: str, value: str) -> None:
-    """Known findings have SNOMED codes, others a code of ours."""
-    code = finding_code(name)
-    assert (code.scheme_designator, code.value) == (scheme, value)
-
-
-def test_a_long_finding_name_fits_a_code_value() -> None:
-    """Sixteen characters are the limit of Code Value, and different names stay different."""
-    one, two = finding_code("a very long finding name, left"), finding_code("a very long finding name, right")
-    assert len(one.value) <= 16 and one.value != two.value
