@@ -64,11 +64,11 @@ class DocumentMaker:
         headers = _headers(paths)
         if not headers:
             return Made(notes=(NO_HEADERS,))
-        sent, notes = self._documents(headers, outcome, "report"), []
-        if shown is not None and (self._takers("picture") or self._takers("parametric_map")):
-            pictures, notes = self._pictures(shown, outcome)
-            sent += pictures
-        return Made(tuple(sent), tuple(notes))
+        sent = self._documents(headers, outcome, "report")
+        if shown is None or not (self._takers("picture") or self._takers("parametric_map")):
+            return Made(tuple(sent))
+        pictures, notes = self._pictures(shown, outcome)
+        return Made((*sent, *pictures), tuple(notes))
 
     def amended(self, paths: Sequence[Path], outcome: StudyOutcome) -> Made:
         """What the cloud's answer becomes: the report once more, with the answer in it."""

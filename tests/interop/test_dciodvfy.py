@@ -177,13 +177,17 @@ def test_most_kinds_of_image_have_a_map() -> None:
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_dcmtk_prints_what_we_write(name: str, tmp_path: Path) -> None:
-    """dsrdump reads every report and every selection without a warning, and its words are ours."""
+    """dsrdump reads every report and every selection without a warning, and its words are ours.
+
+    That its check of values cannot read UTF-8 is no remark about the report.
+    """
     path = tmp_path / "object.dcm"
     for outcome in outcomes(SOURCES[name]):
         path.write_bytes(build_report([SOURCES[name]], outcome))
         printed = succeed("dsrdump", "+Pl", path)
         assert "Research use only, not for diagnosis" in printed
-        assert not [line for line in printed.splitlines() if line.startswith(("W:", "E:"))]
+        warned = [line for line in printed.splitlines() if line.startswith(("W:", "E:"))]
+        assert not [line for line in warned if "does not support this Specific Character Set: ISO_IR 192" not in line]
     path.write_bytes(build_key_objects([SOURCES[name]], next(outcomes(SOURCES[name]))))
     assert "Urgent by AI triage" in succeed("dsrdump", "+Pl", path)
 

@@ -21,7 +21,7 @@ from tests.dicom_factory import chest_radiograph, uid
 STUDY = uid("s")
 HEAT = np.linspace(0, 1, 64 * 48, dtype=np.float32).reshape(64, 48)
 RADIOGRAPH = chest_radiograph(StudyInstanceUID=STUDY, PixelSpacing=[0.4, 0.2], PatientOrientation=["L", "F"])
-PLACE = {
+PLACE: dict[str, Any] = {
     "FrameOfReferenceUID": uid("frame"),
     "ImagePositionPatient": [-100.5, -99.0, 30.0],
     "ImageOrientationPatient": [0, 1, 0, 0, 0, -1],
@@ -37,7 +37,7 @@ def outcome(image: Dataset) -> StudyOutcome:
 
 def slice_of_a_head(**overrides: Any) -> Dataset:
     """A sagittal MR slice that says where it lies."""
-    own = {"SOPClassUID": MRImageStorage, "Modality": "MR", "PixelSpacing": [0.4, 0.2]}
+    own: dict[str, Any] = {"SOPClassUID": MRImageStorage, "Modality": "MR", "PixelSpacing": [0.4, 0.2]}
     return chest_radiograph(StudyInstanceUID=STUDY, **own | PLACE | overrides)
 
 
