@@ -156,6 +156,7 @@ name = "archive"
 host = "127.0.0.1"
 port = {self.archive.port}
 ae_title = "{self.archive.ae_title}"
+results = ["report", "picture"]
 timeout_s = 5.0
 """
 
