@@ -75,6 +75,17 @@ def picture_uid(outcome: StudyOutcome) -> str:
     return derived_uid(outcome.study_instance_uid, outcome.edition, kind)
 
 
+def instance_number(outcome: StudyOutcome) -> int:
+    """Rises with each picture of a study."""
+    return 2 * outcome.revision + (2 if outcome.answer else 1)
+
+
+def with_words_below(rgb: RgbImage, words: str) -> RgbImage:
+    """A picture with one more line of words in a band of its own."""
+    width = rgb.shape[1]
+    return np.concatenate([rgb, _band([(words, _YELLOW)], width, _text_size(width))])
+
+
 def build_picture(source: Dataset, pixels: GreyImage, heat_map: GreyImage | None, outcome: StudyOutcome) -> bytes:
     """The Part 10 file of a secondary capture (PS3.3 A.8.1) in the study; same arguments, same bytes.
 
@@ -101,7 +112,7 @@ def build_picture(source: Dataset, pixels: GreyImage, heat_map: GreyImage | None
         series_instance_uid=derived_uid(outcome.study_instance_uid, "picture series"),
         series_number=SERIES_NUMBER,
         sop_instance_uid=picture_uid(outcome),
-        instance_number=2 * outcome.revision + (2 if outcome.answer else 1),
+        instance_number=instance_number(outcome),
         manufacturer="Scanside",
         manufacturer_model_name="Scanside",
         series_description="AI triage picture. Research use only",
@@ -143,9 +154,13 @@ def _png(picture: NDArray[np.uint8]) -> bytes:
 def _with_bands(rgb: RgbImage, sop_instance_uid: str, outcome: StudyOutcome) -> RgbImage:
     rgb = _at_least(rgb, 512)
     width = rgb.shape[1]
-    size = max(12, width // 34)
+    size = _text_size(width)
     below = _lines_below(sop_instance_uid, outcome)
     return np.concatenate([_band([(BURNED_IN, _YELLOW)], width, size), rgb, _band(below, width, size)])
+
+
+def _text_size(width: int) -> int:
+    return max(12, width // 34)
 
 
 def _lines_below(sop_instance_uid: str, outcome: StudyOutcome) -> list[tuple[str, Colour]]:

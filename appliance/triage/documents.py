@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
 
+from appliance.results.amended_picture import build_amended_picture
 from appliance.results.key_objects import build_key_objects
 from appliance.results.outcome import StudyOutcome
 from appliance.results.parametric_map import build_map, can_be_mapped
@@ -27,6 +30,7 @@ from store_forward.spool import Spool
 
 NO_HEADERS = "no report: no instance can be opened any more; run scanside check"
 NO_ROOM = "no picture for the archive: the disk has no room for what can be done without"
+NO_PICTURE = "no amended picture: the first one cannot be opened any more; run scanside check"
 NO_PLACE = "no parametric map: the image's header does not say how it lies"
 
 
@@ -70,8 +74,11 @@ class DocumentMaker:
         pictures, notes = self._pictures(shown, outcome)
         return Made((*sent, *pictures), tuple(notes))
 
-    def amended(self, paths: Sequence[Path], outcome: StudyOutcome) -> Made:
-        """What the cloud's answer becomes: the report once more, with the answer in it."""
+    def amended(self, paths: Sequence[Path], outcome: StudyOutcome, picture: Path | None = None) -> Made:
+        """What the cloud's answer becomes: the report once more, with the answer in it.
+
+        ``picture`` is the one that was made of the decision; the full model's answer is written below it.
+        """
         if not self._pacs:
             return Made()
         headers = _headers(paths)
@@ -83,7 +90,16 @@ class DocumentMaker:
         if outcome.answer.decision is Decision.urgent and len(images) == 1 and not from_features:
             outcome = replace(outcome, urgent_images=tuple(images))  # of several it does not say which
         kind = "features_report" if from_features else "amended_report"
-        return Made(tuple(self._documents(headers, outcome, kind)))
+        sent = self._documents(headers, outcome, kind)
+        if picture is None or from_features or not (takers := self._takers("picture")):
+            return Made(tuple(sent))
+        if self._spool.room() >= Room.NO_BULK:
+            return Made(tuple(sent), (NO_ROOM,))
+        try:
+            first = dcmread(picture)
+        except (OSError, InvalidDicomError):
+            return Made(tuple(sent), (NO_PICTURE,))
+        return Made((*sent, *self._send("amended_picture", takers, build_amended_picture(first, outcome), outcome)))
 
     def _documents(self, headers: Sequence[Dataset], outcome: StudyOutcome, kind: str) -> list[DeliveryRequest]:
         sent = []

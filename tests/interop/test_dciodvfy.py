@@ -7,16 +7,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import MRImageStorage
 
 from appliance.privacy.compress import compressed
 from appliance.privacy.deidentify import deidentify
+from appliance.results.amended_picture import build_amended_picture
 from appliance.results.key_objects import build_key_objects
 from appliance.results.outcome import AmendedAnswer, Earlier, ImageFinding, StudyOutcome
 from appliance.results.parametric_map import build_map, can_be_mapped
@@ -149,10 +152,15 @@ def test_no_error_on_a_report(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_no_error_on_a_secondary_capture(name: str, tmp_path: Path) -> None:
-    """The same for the picture, with and without heat map."""
+    """The same for the picture, with and without heat map, and amended."""
     pixels = SOURCES[name].pixel_array.astype(np.float32)
     for number, outcome in enumerate(outcomes(SOURCES[name])):
-        assert errors(build_picture(SOURCES[name], pixels, HEAT if number else None, outcome), tmp_path) == []
+        heat = HEAT if number else None
+        asked = replace(outcome, answer=None)
+        assert errors(build_picture(SOURCES[name], pixels, heat, asked), tmp_path) == []
+        if outcome.answer is not None:
+            first = dcmread(BytesIO(build_picture(SOURCES[name], pixels, heat, asked)))
+            assert errors(build_amended_picture(first, outcome), tmp_path) == []
 
 
 @pytest.mark.parametrize("name", SOURCES)
