@@ -6,9 +6,11 @@ from copy import deepcopy
 
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
+from appliance.results.bands import YELLOW, with_words_below
 from appliance.results.outcome import StudyOutcome
-from appliance.results.picture import instance_number, picture_uid, with_words_below
+from appliance.results.picture import instance_number, picture_uid
 from appliance.results.reference import as_file, local_time
 from appliance.schema import Agreement
 
@@ -33,10 +35,11 @@ def build_amended_picture(first: Dataset, outcome: StudyOutcome) -> bytes:
         raise ValueError("without an answer there is nothing to amend")
     said = answer.decision.value.replace("_", " ").upper()
     words = f"AMENDED. {answer.speaker}: {said}{_VERDICTS[answer.agreement]}"
-    rgb = with_words_below(np.asarray(first.pixel_array, np.uint8), words)
+    rgb = with_words_below(np.asarray(first.pixel_array, np.uint8), [(words, YELLOW)])
     moment = local_time(outcome.recorded_at, first)
     capture = deepcopy(first)
-    capture.SOPInstanceUID = capture.file_meta.MediaStorageSOPInstanceUID = picture_uid(outcome)
+    capture.SOPInstanceUID = picture_uid(outcome)
+    capture.file_meta.MediaStorageSOPInstanceUID = UID(picture_uid(outcome))
     capture.InstanceNumber = instance_number(outcome)
     capture.ContentDate = capture.DateOfSecondaryCapture = moment.strftime("%Y%m%d")
     capture.ContentTime = capture.TimeOfSecondaryCapture = moment.strftime("%H%M%S")

@@ -52,7 +52,7 @@ def apply_next_answer(engine: Engine, payloads: PayloadMaker, spool: Spool, now:
         study = _study_of(connection, answer)
         amended = _amended_outcome(connection, study, answer) if study is not None else None
         paths = _paths(connection, study, spool) if study is not None else []
-        picture = _picture(connection, study, spool) if study is not None else None
+        picture = _picture(connection, study) if study is not None else None
     image = image_request(engine, payloads, spool, study) if study is not None and wants_image(study, answer) else None
     made = payloads.amended_report(paths, amended, picture) if amended is not None and image is None else Made()
     with writing(engine) as connection:
@@ -154,12 +154,12 @@ def _paths(connection: Connection, study: Row[Any], spool: Spool) -> list[Path]:
     return [spool.path(digest) for digest in digests]
 
 
-def _picture(connection: Connection, study: Row[Any], spool: Spool) -> Path | None:
-    """The picture that was made of the decision, if any was."""
+def _picture(connection: Connection, study: Row[Any]) -> str | None:
+    """The digest of the picture that was made of the decision, if any was."""
     of_revision = (deliveries.c.subject == study.study_instance_uid) & (deliveries.c.revision == study.revision)
     made = select(deliveries.c.payload).where(of_revision, deliveries.c.kind == "picture").limit(1)
-    payload = connection.execute(made).scalar_one_or_none()
-    return spool.path(payload) if payload is not None else None
+    payload: str | None = connection.execute(made).scalar_one_or_none()
+    return payload
 
 
 def _amend(connection: Connection, outcome: StudyOutcome, made: Made, now: float) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
 from appliance.results.amended_picture import build_amended_picture
 from appliance.results.key_objects import build_key_objects
@@ -30,7 +29,7 @@ from store_forward.spool import Spool
 
 NO_HEADERS = "no report: no instance can be opened any more; run scanside check"
 NO_ROOM = "no picture for the archive: the disk has no room for what can be done without"
-NO_PICTURE = "no amended picture: the first one cannot be opened any more; run scanside check"
+NO_PICTURE = "no amended picture: the first one is missing or damaged; run scanside check"
 NO_PLACE = "no parametric map: the image's header does not say how it lies"
 
 
@@ -74,10 +73,10 @@ class DocumentMaker:
         pictures, notes = self._pictures(shown, outcome)
         return Made((*sent, *pictures), tuple(notes))
 
-    def amended(self, paths: Sequence[Path], outcome: StudyOutcome, picture: Path | None = None) -> Made:
+    def amended(self, paths: Sequence[Path], outcome: StudyOutcome, picture: str | None = None) -> Made:
         """What the cloud's answer becomes: the report once more, with the answer in it.
 
-        ``picture`` is the one that was made of the decision; the full model's answer is written below it.
+        ``picture`` is the digest of the one that was made of the decision; the full model's answer is written below it.
         """
         if not self._pacs:
             return Made()
@@ -95,11 +94,10 @@ class DocumentMaker:
             return Made(tuple(sent))
         if self._spool.room() >= Room.NO_BULK:
             return Made(tuple(sent), (NO_ROOM,))
-        try:
-            first = dcmread(picture)
-        except (OSError, InvalidDicomError):
+        if not self._spool.verify(picture):
             return Made(tuple(sent), (NO_PICTURE,))
-        return Made((*sent, *self._send("amended_picture", takers, build_amended_picture(first, outcome), outcome)))
+        amended = build_amended_picture(dcmread(self._spool.path(picture)), outcome)
+        return Made((*sent, *self._send("amended_picture", takers, amended, outcome)))
 
     def _documents(self, headers: Sequence[Dataset], outcome: StudyOutcome, kind: str) -> list[DeliveryRequest]:
         sent = []

@@ -85,7 +85,7 @@ class PayloadMaker:
         archive, withheld, left_out = self._archive(paths)
         return Asked(archive=archive, left_out=left_out, withheld=withheld)
 
-    def amended_report(self, paths: Sequence[Path], outcome: StudyOutcome, picture: Path | None = None) -> Made:
+    def amended_report(self, paths: Sequence[Path], outcome: StudyOutcome, picture: str | None = None) -> Made:
         """The results once more, now with the cloud's answer in them, and the same for those who get events."""
         made = self._documents.amended(paths, outcome, picture)
         return replace(made, deliveries=(*made.deliveries, *self._events(outcome, "study.amended")))
