@@ -25,6 +25,7 @@ AETitle = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, 
 ANY_AE_TITLE: Final = "*"
 _TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 EventType = Literal["study.decided", "study.amended"]
+ResultKind = Literal["report", "picture", "key_objects", "parametric_map"]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -353,12 +354,15 @@ class PacsTls(Section):
 
 
 class Pacs(Section):
-    """A PACS that gets the report and the secondary capture."""
+    """A PACS that gets results."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,31}$", description="its name here")
     host: str = Field(description="its address")
     port: Port = Field(description="its DICOM port")
     ae_title: AETitle = Field(description="its AE title")
+    results: tuple[ResultKind, ...] = Field(
+        default=("report", "picture", "key_objects"), min_length=1, description="which kinds it gets"
+    )
     timeout_s: float = Field(default=20.0, gt=0, le=600, description="one exchange, s")
     tls: PacsTls | None = Field(default=None, description="TLS on the way there and back; none: plain")
     commitment: Literal["when_offered", "never", "required"] = Field(

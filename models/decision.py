@@ -96,7 +96,8 @@ class ImageLatency:
 class ImageResult:
     """What was decided about one image.
 
-    ``findings`` is empty, ``abnormality``, ``heat_map`` and ``shown`` None unless a model ran. ``abnormality`` is the
+    ``findings`` is empty, ``abnormality``, ``heat_map`` and ``shown`` None unless a model ran, the last two also when
+    nothing shows that the pack's map points at a finding. ``abnormality`` is the
     probability the decision rests on: that one of the findings the pack acts on is present. ``heat_map`` is
     ``(rows, columns)`` float32 in 0..1 over the whole of the original image, possibly at a lower resolution, and
     ``shown`` the finding it is drawn for. ``reason`` is set for ``not_triaged``, and for ``escalate`` when the image

@@ -40,6 +40,8 @@ class Manifest(BaseModel):
     the findings in ``acts_on`` alone. With a ``gate`` there is a third output, ``features (1, f)``, and the file of
     that name judges by it whether the picture is of the intended kind. The ``head``, if there is one, goes on from
     these features at the cloud.
+    ``heat_map_proven`` says that the deletion test has shown its maps to point at what they are drawn for; the map of a
+    pack that does not say so is drawn nowhere.
     ``golden`` is an ``npz`` with ``image (n, 1, size, size)`` float32 and ``probability (n, k)``; a backend
     may differ from it by ``golden_tolerance`` at most.
     """
@@ -64,6 +66,7 @@ class Manifest(BaseModel):
     bias: tuple[FiniteFloat, ...]
     gate: FileName | None = None
     head: HeadDescription | None = None
+    heat_map_proven: bool = False
     thresholds: Thresholds
     figures: dict[str, Any] = Field(default_factory=dict)
     calibration: dict[str, Any] = Field(default_factory=dict)

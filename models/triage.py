@@ -65,14 +65,15 @@ class Triage:
             reading = runner.read(pixels)
         except CannotTriage as refused:
             return self._refused(facts.sop_instance_uid, refused, _since_ms(started))
+        proven = runner.pack.manifest.heat_map_proven
         return ImageResult(
             sop_instance_uid=facts.sop_instance_uid,
             decision=decide(reading.abnormality, runner.lines.thresholds),
             pack=runner.pack.identity,
             findings=reading.findings,
             abnormality=reading.abnormality,
-            heat_map=reading.heat_map,
-            shown=reading.shown,
+            heat_map=reading.heat_map if proven else None,
+            shown=reading.shown if proven else None,
             reduced=reading.reduced,
             device=runner.device,
             latency_ms=ImageLatency(decode_ms, reading.infer_ms, _since_ms(started)),

@@ -93,6 +93,7 @@ def write_tiny_pack(
         "bias": bias,
         "gate": "gate.npz" if gated or headed else None,
         "head": head if headed else None,
+        "heat_map_proven": True,
         "thresholds": lines,
         "figures": {"auc": 1.0},
         "calibration": {"bound": 0.1},

@@ -29,7 +29,8 @@ class ImageFinding:
 class AmendedAnswer:
     """What the cloud answered later. ``sop_instance_uid`` of its findings may be empty.
 
-    ``basis`` is what the answer rests on: the image, read by the full model, or its features alone.
+    ``basis`` is what the answer rests on: the image, read by the full model, or its features alone; ``after_features``
+    when there was an answer from features before.
     """
 
     decision: Decision
@@ -40,11 +41,20 @@ class AmendedAnswer:
     answered_at: float
     agreement: Agreement | None = None
     basis: Basis = "image"
+    after_features: bool = False
 
     @property
     def speaker(self) -> str:
         """Who says so, at the beginning of a sentence."""
         return "Full model" if self.basis == "image" else "From features alone"
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What was decided about fewer images of the study: its edition, and what its answer rested on if it had one."""
+
+    edition: str
+    answered: Basis | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +64,8 @@ class StudyOutcome:
     ``abnormality`` is the highest probability any image was decided by, None when none was read. ``shown`` is the
     finding that the heat map of the deciding image is drawn for. ``provisional`` while the full model is asked.
     ``images_digest`` names the set of images that were given to be read. ``lines`` are those it was decided with, None
-    when no model could speak.
+    when no model could speak. ``urgent_images`` are the SOP Instance UIDs of the images that were found urgent.
+    ``earlier`` is what was decided before a late image came.
     """
 
     study_instance_uid: str
@@ -72,6 +83,8 @@ class StudyOutcome:
     provisional: bool = False
     images_digest: str = ""
     lines: Lines | None = None
+    urgent_images: tuple[str, ...] = ()
+    earlier: Earlier | None = None
 
     @property
     def edition(self) -> str:
@@ -101,6 +114,20 @@ def lines_in_words(lines: Lines) -> str:
     thresholds = lines.thresholds
     whose = f"set by {lines.set_by}; the pack's bound is not about them" if lines.set_by else "the pack's own"
     return f"routine below {thresholds.routine_below:.4g}, urgent from {thresholds.urgent_from:.4g} ({whose})"
+
+
+def bound_in_words(lines: Lines) -> str:
+    """What the pack has shown for these lines, empty when nothing has: "at most 2 % missed, …".
+
+    The shares are those of ``calibration.bound`` in the manifest, 0..1.
+    """
+    if lines.bound is None or not {"missed", "false_alarms", "confidence"} <= lines.bound.keys():
+        return ""
+    missed, false, confidence = (lines.bound[name] for name in ("missed", "false_alarms", "confidence"))
+    return (
+        f"at most {missed:.3g} abnormal among routine, at most {false:.3g} others among urgent, "
+        f"each with {confidence:.3g} confidence over the calibration images"
+    )
 
 
 def in_words(decision: Decision, reason: Reason | None, detail: str = "") -> str:

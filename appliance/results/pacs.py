@@ -1,5 +1,8 @@
 """C-STORE of a stored Part 10 file to the archive, in the transfer syntax it lies in (PS3.4 B.2, PS3.7
-9.1.1), and the request that it commit to keep it (PS3.4 J.3.2)."""
+9.1.1), and the request that it commit to keep it (PS3.4 J.3.2).
+
+To an archive that takes Implicit VR Little Endian alone, the default that everybody takes (PS3.5 10.1), a file in
+Explicit VR Little Endian is rewritten on the way."""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_file_meta_info
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance, Verification
@@ -52,16 +56,19 @@ class Exchange:
     @property
     def offers_commitment(self) -> bool:
         """Whether the archive takes requests for storage commitment from us."""
-        return self._takes(StorageCommitmentPushModel)
+        return bool(self._taken(StorageCommitmentPushModel))
 
     def store(self) -> str:
         """C-STORE the file; returns the archive's words. Raises as :meth:`PacsLink.deliver` does."""
-        if not self._takes(self._sop_class_uid):
-            raise DeliveryRefused(
-                "pacs_no_presentation_context",
-                f"the archive does not take {self._sop_class_uid.name} in {self._transfer_syntax_uid.name}",
-            )
-        return _receipt(self._association.send_c_store(self._path))
+        taken = self._taken(self._sop_class_uid)
+        if self._transfer_syntax_uid in taken:
+            return _receipt(self._association.send_c_store(self._path))
+        if taken:
+            return _receipt(self._association.send_c_store(dcmread(self._path)))
+        raise DeliveryRefused(
+            "pacs_no_presentation_context",
+            f"the archive does not take {self._sop_class_uid.name} in {self._transfer_syntax_uid.name}",
+        )
 
     def ask_commitment(self, transaction_uid: str, sop_instance_uid: str) -> None:
         """N-ACTION (PS3.4 J.3.2.1): returns when the archive has taken the request.
@@ -85,8 +92,10 @@ class Exchange:
         if status != 0x0000:
             raise DeliveryRefused("pacs_commitment_refused", words)
 
-    def _takes(self, sop_class_uid: str) -> bool:
-        return any(one.abstract_syntax == sop_class_uid for one in self._association.accepted_contexts)
+    def _taken(self, sop_class_uid: str) -> list[str]:
+        """The transfer syntaxes in which the archive takes a SOP class."""
+        accepted = self._association.accepted_contexts
+        return [one.transfer_syntax[0] for one in accepted if one.abstract_syntax == sop_class_uid]
 
 
 class PacsLink:
@@ -158,6 +167,8 @@ class PacsLink:
             self._ae.add_requested_context(sop_class_uid)
         else:
             self._ae.add_requested_context(sop_class_uid, transfer_syntax_uid)
+            if transfer_syntax_uid == ExplicitVRLittleEndian:
+                self._ae.add_requested_context(sop_class_uid, ImplicitVRLittleEndian)
         handlers: list[evt.EventHandlerType] = [(evt.EVT_CONN_OPEN, _send_at_once)]
         if answer_report is not None:
             self._ae.add_requested_context(StorageCommitmentPushModel)

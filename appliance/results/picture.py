@@ -6,20 +6,19 @@ Words stand on bands above and below the image, never on it: a result must not h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO
-from typing import Any
 
 import cv2
 import numpy as np
 from highdicom.sc import SCImage
 from numpy.typing import NDArray
-from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian
 
+from appliance.results.bands import WHITE, YELLOW, Colour, RgbImage, band, with_words_below
 from appliance.results.outcome import ImageFinding, StudyOutcome
 from appliance.results.reference import (
+    as_file,
     can_be_referenced,
     derived_uid,
     local_time,
@@ -30,8 +29,6 @@ from appliance.results.reference import (
 from models.decision import PackIdentity
 
 GreyImage = NDArray[np.float32]
-RgbImage = NDArray[np.uint8]
-Colour = tuple[int, int, int]
 
 BURNED_IN = "NOT FOR DIAGNOSIS – RESEARCH USE"
 SERIES_NUMBER = 9702
@@ -40,7 +37,6 @@ LONGEST_SIDE_PX = 1024
 _STRONGEST_BLEND = 0.45
 _SHORT_DIGEST = 12
 _MOST_FINDINGS = 4
-_WHITE, _YELLOW = (255, 255, 255), (255, 220, 80)
 
 
 def overlay(pixels: GreyImage, heat_map: GreyImage | None, longest_side_px: int) -> RgbImage:
@@ -76,6 +72,11 @@ def picture_uid(outcome: StudyOutcome) -> str:
     return derived_uid(outcome.study_instance_uid, outcome.edition, kind)
 
 
+def instance_number(outcome: StudyOutcome) -> int:
+    """Rises with each picture of a study."""
+    return 2 * outcome.revision + (2 if outcome.answer else 1)
+
+
 def build_picture(source: Dataset, pixels: GreyImage, heat_map: GreyImage | None, outcome: StudyOutcome) -> bytes:
     """The Part 10 file of a secondary capture (PS3.3 A.8.1) in the study; same arguments, same bytes.
 
@@ -102,21 +103,20 @@ def build_picture(source: Dataset, pixels: GreyImage, heat_map: GreyImage | None
         series_instance_uid=derived_uid(outcome.study_instance_uid, "picture series"),
         series_number=SERIES_NUMBER,
         sop_instance_uid=picture_uid(outcome),
-        instance_number=2 * outcome.revision + (2 if outcome.answer else 1),
+        instance_number=instance_number(outcome),
         manufacturer="Scanside",
         manufacturer_model_name="Scanside",
-        series_description="AI triage heat map. Research use only",
+        series_description="AI triage picture. Research use only",
         transfer_syntax_uid=ExplicitVRLittleEndian,
         content_date=moment.date(),
         content_time=moment.time(),
         specific_character_set="ISO_IR 192",
     )
     take_over(capture, reference)
-    _fix_clock(capture, moment.strftime("%Y%m%d"), moment.strftime("%H%M%S"))
-    _describe_derivation(capture, source)
-    buffer = BytesIO()
-    dcmwrite(buffer, capture, enforce_file_format=True)
-    return buffer.getvalue()
+    capture.DateOfSecondaryCapture = moment.strftime("%Y%m%d")
+    capture.TimeOfSecondaryCapture = moment.strftime("%H%M%S")
+    _describe_derivation(capture, source, heat_map is not None)
+    return as_file(capture, moment)
 
 
 def _eight_bit(pixels: GreyImage) -> NDArray[np.uint8]:
@@ -144,26 +144,26 @@ def _png(picture: NDArray[np.uint8]) -> bytes:
 
 def _with_bands(rgb: RgbImage, sop_instance_uid: str, outcome: StudyOutcome) -> RgbImage:
     rgb = _at_least(rgb, 512)
-    width = rgb.shape[1]
-    size = max(12, width // 34)
-    below = _lines_below(sop_instance_uid, outcome)
-    return np.concatenate([_band([(BURNED_IN, _YELLOW)], width, size), rgb, _band(below, width, size)])
+    top = band([(BURNED_IN, YELLOW)], rgb.shape[1])
+    return with_words_below(np.concatenate([top, rgb]), _lines_below(sop_instance_uid, outcome))
 
 
 def _lines_below(sop_instance_uid: str, outcome: StudyOutcome) -> list[tuple[str, Colour]]:
     decision = outcome.decision.value.replace("_", " ").upper()
     if outcome.reason is not None:
         decision += f" ({outcome.reason.value})"
-    below = [(f"Decision: {decision}", _WHITE)]
+    below = [(f"Decision: {decision}", WHITE)]
     if outcome.provisional:
-        below.append(("PROVISIONAL: the full model has been asked", _YELLOW))
+        below.append(("PROVISIONAL: the full model has been asked", YELLOW))
     if found := outcome.findings_on(sop_instance_uid):
-        below.append((f"Probability: {_in_numbers(found)}", _WHITE))
+        below.append((f"Probability: {_in_numbers(found)}", WHITE))
     if outcome.shown is not None:
-        below.append((f"Colour: where the evidence for {_plain(outcome.shown.name)} stands out", _WHITE))
+        below.append((f"Colour: where the evidence for {_plain(outcome.shown.name)} stands out", WHITE))
+    elif found:
+        below.append(("No heat map: nothing shows that this pack's points at the finding", WHITE))
     if outcome.answer is not None:
-        below.append((f"{outcome.answer.speaker}: {outcome.answer.decision.value.replace('_', ' ').upper()}", _WHITE))
-    below.append((_algorithm_words(outcome.pack), _WHITE))
+        below.append((f"{outcome.answer.speaker}: {outcome.answer.decision.value.replace('_', ' ').upper()}", WHITE))
+    below.append((_algorithm_words(outcome.pack), WHITE))
     return below
 
 
@@ -196,29 +196,12 @@ def _at_least(rgb: RgbImage, width: int) -> RgbImage:
     return np.pad(rgb, ((0, 0), (missing // 2, missing - missing // 2), (0, 0)))
 
 
-def _band(lines: list[tuple[str, Colour]], width: int, size: int) -> RgbImage:
-    """Lines of text of ``size`` pixels on black; a line too long for ``width`` is set smaller."""
-    step = round(size * 1.6)
-    band = np.zeros((step * len(lines) + size // 2, width, 3), np.uint8)
-    for number, (words, colour) in enumerate(lines):
-        fitted = size
-        face = cv2.FontFace("sans")
-        while fitted > 6 and _text_width(words, face, fitted) > width - size:
-            fitted -= 1
-        cv2.putText(band, words, (size // 2, step * number + round(size * 1.25)), colour, face, fitted, 500)
-    return band
-
-
-def _text_width(words: str, face: cv2.FontFace, size: int) -> int:
-    box: Any = cv2.getTextSize((0, 0), words, (0, 0), face, size, 500)
-    return int(box[2])
-
-
-def _describe_derivation(capture: Dataset, source: Dataset) -> None:
+def _describe_derivation(capture: Dataset, source: Dataset, with_heat: bool) -> None:
     """How this picture came from which image, and what is known about words in its pixels (PS3.3 C.7.6.1)."""
     capture.ConversionType = "WSD"
     capture.PatientOrientation = orientation_of(source)
-    capture.DerivationDescription = "Heat map of an AI triage model over the image. Not for diagnosis"
+    what = "Heat map of an AI triage model over the image" if with_heat else "Words of an AI triage model by the image"
+    capture.DerivationDescription = f"{what}. Not for diagnosis"
     origin = Dataset()
     origin.ReferencedSOPClassUID = str(source.SOPClassUID)
     origin.ReferencedSOPInstanceUID = str(source.SOPInstanceUID)
@@ -235,11 +218,3 @@ def _describe_derivation(capture: Dataset, source: Dataset) -> None:
         capture.BurnedInAnnotation = source.BurnedInAnnotation
     if source.get("LossyImageCompression") == "01":
         capture.LossyImageCompression = "01"
-
-
-def _fix_clock(capture: Dataset, date: str, time: str) -> None:
-    """Replace what highdicom stamped with the clock of this moment, so that a repetition is the same file."""
-    capture.InstanceCreationDate, capture.InstanceCreationTime = date, time
-    capture.DateOfSecondaryCapture, capture.TimeOfSecondaryCapture = date, time
-    for item in capture.get("ContributingEquipmentSequence", []):
-        item.ContributionDateTime = date + time

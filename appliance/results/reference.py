@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import math
 import uuid
 import warnings
 from collections.abc import Sequence
+from io import BytesIO
 from typing import Any
 
-from pydicom import config
+from pydicom import config, dcmwrite
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
-from pydicom.uid import UID, EncapsulatedPDFStorage
+from pydicom.uid import UID, EncapsulatedPDFStorage, SecondaryCaptureImageStorage
 from pydicom.valuerep import validate_value
 
 #: What files a result under its patient: kept even when malformed, the archive knows the original by it.
@@ -77,9 +79,9 @@ def study_reference(sources: Sequence[Dataset], study_instance_uid: str) -> Data
         value = _decoded(sources[0], keyword)
         reference.add(DataElement(keyword, dictionary_VR(keyword), value, validation_mode=config.IGNORE))
     for keyword in _REQUIRED:
-        setattr(reference, keyword, _sound(sources[0], keyword) or "")
+        setattr(reference, keyword, sound(sources[0], keyword) or "")
     for keyword in _OPTIONAL:
-        if value := _sound(sources[0], keyword):
+        if value := sound(sources[0], keyword):
             setattr(reference, keyword, value)
     if reference.PatientSex not in _SEXES:
         reference.PatientSex = ""
@@ -99,6 +101,26 @@ def can_be_referenced(dataset: Dataset) -> bool:
     """Whether the UIDs that a reference needs (PS3.3 10.8) are there and are UIDs."""
     needed = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID")
     return all(UID(str(dataset.get(keyword) or "")).is_valid for keyword in needed)
+
+
+def evidence_of(source: Dataset, study_instance_uid: str) -> Dataset:
+    """The UIDs of one instance, and the patient and study elements highdicom insists on, empty.
+
+    Its SOP class is a stand-in, because highdicom cannot build on a retired or private one: see :func:`name_classes`.
+    """
+    evidence = study_reference([Dataset()], study_instance_uid)
+    evidence.SOPClassUID, evidence.SOPInstanceUID = SecondaryCaptureImageStorage, str(source.SOPInstanceUID)
+    evidence.SeriesInstanceUID = str(source.SeriesInstanceUID)
+    return evidence
+
+
+def name_classes(document: Dataset, sources: Sequence[Dataset]) -> None:
+    """Put the true SOP classes into the evidence of a document that was built on :func:`evidence_of`."""
+    classes = {str(one.SOPInstanceUID): str(one.SOPClassUID) for one in sources}
+    for study in document.CurrentRequestedProcedureEvidenceSequence:
+        for series in study.ReferencedSeriesSequence:
+            for item in series.ReferencedSOPSequence:
+                item.ReferencedSOPClassUID = classes[str(item.ReferencedSOPInstanceUID)]
 
 
 def local_time(epoch_s: float, reference: Dataset) -> datetime.datetime:
@@ -122,19 +144,42 @@ def orientation_of(dataset: Dataset) -> list[str]:
     return value if sound and all(1 <= len(one) <= 3 for one in value) else []
 
 
+def numbers_of(dataset: Dataset, keyword: str, count: int) -> list[float] | None:
+    """The values of one element as finite numbers, None unless there are exactly ``count``."""
+    value = _decoded(dataset, keyword)
+    try:
+        numbers = [float(one) for one in (value if isinstance(value, list) else [value])]
+    except ValueError:
+        return None
+    return numbers if len(numbers) == count and all(math.isfinite(one) for one in numbers) else None
+
+
 def take_over(document: Dataset, reference: Dataset) -> None:
     """Put every element of ``reference`` into ``document``, replacing what a constructor put there."""
     for element in reference:
         document[element.tag] = element
 
 
+def as_file(document: Dataset, moment: datetime.datetime) -> bytes:
+    """The Part 10 file of a finished document, made at ``moment``: the same for every repetition.
+
+    What highdicom stamped with the clock of this moment is replaced.
+    """
+    document.InstanceCreationDate, document.InstanceCreationTime = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S")
+    for item in document.get("ContributingEquipmentSequence", []):
+        item.ContributionDateTime = moment.strftime("%Y%m%d%H%M%S")
+    buffer = BytesIO()
+    dcmwrite(buffer, document, enforce_file_format=True)
+    return buffer.getvalue()
+
+
 def _describe_animal(source: Dataset, reference: Dataset) -> None:
     for keyword in _OF_ANIMALS:
-        setattr(reference, keyword, _sound(source, keyword) or "")
+        setattr(reference, keyword, sound(source, keyword) or "")
     for keyword in _CODES_OF_ANIMALS:
         setattr(reference, keyword, [])
     if reference.ResponsiblePerson:
-        reference.ResponsiblePersonRole = _sound(source, "ResponsiblePersonRole") or "OWNER"
+        reference.ResponsiblePersonRole = sound(source, "ResponsiblePersonRole") or "OWNER"
 
 
 def _decoded(dataset: Dataset, keyword: str) -> Any:
@@ -150,7 +195,7 @@ def _decoded(dataset: Dataset, keyword: str) -> Any:
     return [str(one) for one in value] if isinstance(value, MultiValue) else str(value)
 
 
-def _sound(dataset: Dataset, keyword: str) -> str | None:
+def sound(dataset: Dataset, keyword: str) -> str | None:
     """The value of one element if it is single and obeys its value representation (PS3.5 6.2)."""
     value = _decoded(dataset, keyword)
     if not isinstance(value, str):

@@ -1,13 +1,13 @@
 """The content tree of a report: TID 1500 Measurement Report.
 
-One measurement group (TID 1501) states the decision for the study; one more per image and finding states
-the probability, the image it was read from and the algorithm with its version and pack digest (TID 4019).
+One measurement group (TID 1501) states the decision for the study, the lines it was made with and the bound that these
+rest on; one more per image and finding states the probability, the image it was read from, the body part it shows, and
+the algorithm with its version and pack digest (TID 4019).
 What the cloud's full model answered later stands in groups of its own.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from highdicom.sr import (
@@ -27,11 +27,13 @@ from highdicom.sr import (
 )
 from pydicom.dataset import Dataset
 
+from appliance.results.finding_codes import finding_code, finding_sites, own_code
 from appliance.results.outcome import (
     DISCLAIMER,
     AmendedAnswer,
     ImageFinding,
     StudyOutcome,
+    bound_in_words,
     in_words,
     lines_in_words,
 )
@@ -40,7 +42,6 @@ from appliance.schema import Agreement
 from models.decision import PackIdentity
 
 MANUFACTURER = "Scanside"
-PRIVATE_SCHEME = "99SCANSIDE"
 PROVISIONAL = "Provisional: the full model has been asked; its answer will follow in an amended report"
 _AGREEMENT_WORDS = {
     Agreement.AGREES: "The full model confirms what the box leaned to",
@@ -51,19 +52,15 @@ _FEATURES_AGREEMENT_WORDS = {
     Agreement.DISAGREES: "The answer from features alone contradicts what the box leaned to; a person has to look",
 }
 
-#: SNOMED CT codes of findings that packs name; any other name becomes a code of our own scheme.
-FINDING_CODES = {
-    "pneumonia": ("233604007", "Pneumonia"),
-    "pneumothorax": ("36118008", "Pneumothorax"),
-    "pleural_effusion": ("60046008", "Pleural effusion"),
-    "cardiomegaly": ("8186001", "Cardiomegaly"),
-    "tuberculosis": ("56717001", "Tuberculosis"),
-    "fracture": ("125605004", "Fracture of bone"),
-}
-
 _WHOSE = {"image": "answer of the full model", "features": "answer from features alone"}
+_BOUNDS = (
+    ("missed", "bound_missed", "Bound: share of abnormal among routine at most"),
+    ("false_alarms", "bound_false", "Bound: share of others among urgent at most"),
+    ("confidence", "bound_confidence", "Confidence of the bounds"),
+)
 _PROBABILITY = CodedConcept("122157", "DCM", "Probability")
 _ONE = CodedConcept("1", "UCUM", "no units")
+_FAMILY = CodedConcept("123110", "DCM", "Artificial Intelligence")
 _COMMENT = CodedConcept("121106", "DCM", "Comment")
 _CONCLUSION = CodedConcept("121077", "DCM", "Conclusion")
 _IMAGING = CodedConcept("363679005", "SCT", "Imaging procedure")
@@ -76,7 +73,7 @@ def measurement_report(known: Sequence[Dataset], outcome: StudyOutcome) -> Measu
     if outcome.answer:
         groups += _answer_groups(known, outcome, outcome.answer)
     report = MeasurementReport(
-        observation_context=_observation_context(),
+        observation_context=observation_context(),
         procedure_reported=_IMAGING,
         imaging_measurements=groups,
         title=CodedConcept("126000", "DCM", "Imaging Measurement Report"),
@@ -87,6 +84,8 @@ def measurement_report(known: Sequence[Dataset], outcome: StudyOutcome) -> Measu
     ]
     if outcome.lines is not None:
         sentences.append((_COMMENT, f"Decided with the lines: {lines_in_words(outcome.lines)}"))
+        if bound := bound_in_words(outcome.lines):
+            sentences.append((_COMMENT, f"Bound: {bound}"))
     if outcome.provisional:
         sentences.append((_COMMENT, PROVISIONAL))
     if outcome.answer:
@@ -104,28 +103,18 @@ def measurement_report(known: Sequence[Dataset], outcome: StudyOutcome) -> Measu
     return report
 
 
-def finding_code(name: str) -> CodedConcept:
-    """SNOMED CT where the finding is known to us, else a code of our private scheme made from its name."""
-    slug = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
-    if slug in FINDING_CODES:
-        value, meaning = FINDING_CODES[slug]
-        return CodedConcept(value, "SCT", meaning)
-    return _own_code(slug, name.replace("_", " "))
+def observation_context() -> ObservationContext:
+    """TID 1001: the observer is this device."""
+    return ObservationContext(observer_device_context=device_observer())
 
 
-def _own_code(value: str, meaning: str) -> CodedConcept:
-    short = value.upper() if len(value) <= 16 else derived_uid(value)[-16:]
-    return CodedConcept(short, PRIVATE_SCHEME, meaning[:64])
-
-
-def _observation_context() -> ObservationContext:
+def device_observer() -> ObserverContext:
+    """TID 1002, 1004: this device as the one who observed."""
     device = DeviceObserverIdentifyingAttributes(
         uid=derived_uid("device observer"), name=MANUFACTURER, manufacturer_name=MANUFACTURER
     )
-    return ObservationContext(
-        observer_device_context=ObserverContext(
-            observer_type=CodedConcept("121007", "DCM", "Device"), observer_identifying_attributes=device
-        )
+    return ObserverContext(
+        observer_type=CodedConcept("121007", "DCM", "Device"), observer_identifying_attributes=device
     )
 
 
@@ -136,9 +125,23 @@ def _decision_group(known: Sequence[Dataset], outcome: StudyOutcome) -> Measurem
     return MeasurementsAndQualitativeEvaluations(
         tracking_identifier=_tracking("triage of the study", outcome, "triage"),
         algorithm_id=_algorithm(outcome.pack, outcome.device),
+        measurements=_what_decided(outcome) or None,
         qualitative_evaluations=statements,
         source_images=[_source(one) for one in known if is_image(one)] or None,
     )
+
+
+def _what_decided(outcome: StudyOutcome) -> list[Measurement]:
+    """The probability it was decided by, the two lines it was held against, and the bound shown for them."""
+    numbers: list[tuple[CodedConcept, float]] = []
+    if outcome.abnormality is not None:
+        numbers.append((own_code("decided_by", "Highest probability of a finding acted on"), outcome.abnormality))
+    if outcome.lines is not None:
+        thresholds, bound = outcome.lines.thresholds, outcome.lines.bound or {}
+        numbers.append((own_code("routine_below", "Routine below this probability"), thresholds.routine_below))
+        numbers.append((own_code("urgent_from", "Urgent from this probability"), thresholds.urgent_from))
+        numbers += [(own_code(code, words), bound[name]) for name, code, words in _BOUNDS if name in bound]
+    return [Measurement(name=name, value=round(value, 6), unit=_ONE) for name, value in numbers]
 
 
 def _answer_groups(
@@ -173,6 +176,7 @@ def _finding_groups(
                 tracking_identifier=_tracking(f"{place} finding {number}", outcome, place, number),
                 finding_type=finding_code(finding.name),
                 algorithm_id=_algorithm(pack, device),
+                finding_sites=finding_sites(image) if image is not None else None,
                 measurements=[probability],
                 source_images=[_source(image)] if image is not None else None,
             )
@@ -186,13 +190,15 @@ def _algorithm(pack: PackIdentity | None, device: str | None) -> AlgorithmIdenti
     parameters = [f"pack_digest=sha256:{pack.digest}"]
     if device:
         parameters.append(f"device={device}")
-    return AlgorithmIdentification(pack.name, pack.version, parameters=parameters, manufacturer=MANUFACTURER)
+    return AlgorithmIdentification(
+        pack.name, pack.version, parameters=parameters, family=_FAMILY, manufacturer=MANUFACTURER
+    )
 
 
 def _statement(question: str, answer: str) -> QualitativeEvaluation:
     return QualitativeEvaluation(
-        name=_own_code(question.replace(" ", "_"), question.capitalize()),
-        value=_own_code(answer, answer.replace("_", " ").capitalize()),
+        name=own_code(question.replace(" ", "_"), question.capitalize()),
+        value=own_code(answer, answer.replace("_", " ").capitalize()),
     )
 
 

@@ -13,13 +13,14 @@ from appliance.results.outcome import AmendedAnswer, Basis, ImageFinding, StudyO
 from appliance.schema import Agreement, answers, findings, instances, studies
 from appliance.standby.marks import about, apply_marks
 from appliance.triage.deliveries import ESCALATIONS, FEATURES, IMAGE
+from appliance.triage.documents import Made
 from appliance.triage.image_after_all import image_request, send_image, wants_image
 from appliance.triage.payloads import PayloadMaker
 from appliance.triage.queue import image_is_asked, settle_if_done
 from models.decision import Decision, Lines, PackIdentity, Thresholds
 from models.reasons import Reason
 from store_forward.database import reading, writing
-from store_forward.outbox import DeliveryRequest, deliveries, enqueue
+from store_forward.outbox import deliveries, enqueue
 from store_forward.protocol import Answer
 from store_forward.spool import Spool
 
@@ -51,13 +52,14 @@ def apply_next_answer(engine: Engine, payloads: PayloadMaker, spool: Spool, now:
         study = _study_of(connection, answer)
         amended = _amended_outcome(connection, study, answer) if study is not None else None
         paths = _paths(connection, study, spool) if study is not None else []
+        picture = _picture(connection, study) if study is not None else None
     image = image_request(engine, payloads, spool, study) if study is not None and wants_image(study, answer) else None
-    requests = payloads.amended_report(paths, amended) if amended is not None and image is None else []
+    made = payloads.amended_report(paths, amended, picture) if amended is not None and image is None else Made()
     with writing(engine) as connection:
         if study is not None and image is not None:
             send_image(connection, study, image, answer, now)
         elif amended is not None:
-            _amend(connection, amended, requests, now)
+            _amend(connection, amended, made, now)
         connection.execute(update(answers).where(answers.c.seq == row.seq).values(applied_at=now))
     return True
 
@@ -116,6 +118,7 @@ def _amended_outcome(connection: Connection, study: Row[Any], answer: Answer) ->
             answered_at=answer.answered_at,
             agreement=agreement(study.abnormality, decision),
             basis=basis,
+            after_features=basis == "image" and study.answer_basis == "features",
         ),
     )
 
@@ -151,7 +154,15 @@ def _paths(connection: Connection, study: Row[Any], spool: Spool) -> list[Path]:
     return [spool.path(digest) for digest in digests]
 
 
-def _amend(connection: Connection, outcome: StudyOutcome, requests: list[DeliveryRequest], now: float) -> None:
+def _picture(connection: Connection, study: Row[Any]) -> str | None:
+    """The digest of the picture that was made of the decision, if any was."""
+    of_revision = (deliveries.c.subject == study.study_instance_uid) & (deliveries.c.revision == study.revision)
+    made = select(deliveries.c.payload).where(of_revision, deliveries.c.kind == "picture").limit(1)
+    payload: str | None = connection.execute(made).scalar_one_or_none()
+    return payload
+
+
+def _amend(connection: Connection, outcome: StudyOutcome, made: Made, now: float) -> None:
     answer = outcome.answer
     assert answer is not None
     verdict, pack = answer.agreement, answer.pack
@@ -184,8 +195,10 @@ def _amend(connection: Connection, outcome: StudyOutcome, requests: list[Deliver
     speaker = "cloud" if answer.basis == "image" else "cloud, from features alone"
     words = f"{speaker}: {answer.decision.value}" + (f", {verdict.value}" if verdict else "")
     record_event(connection, outcome.study_instance_uid, now, "answered", words)
-    count_made(connection, now, requests)
-    for request in requests:
+    for note in made.notes:
+        record_event(connection, outcome.study_instance_uid, now, "not_sent", note)
+    count_made(connection, now, made.deliveries)
+    for request in made.deliveries:
         enqueue(connection, about(outcome.images_digest, request), now)
     apply_marks(connection, outcome.study_instance_uid, now)
     settle_if_done(connection, outcome.study_instance_uid, now)

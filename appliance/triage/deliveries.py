@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from models.decision import Decision
@@ -55,16 +54,9 @@ def features_first(subject: Subject, payload: StoredObject) -> DeliveryRequest:
 
 
 def result(subject: Subject, kind: str, destination: str, payload: StoredObject) -> DeliveryRequest:
-    """A report or a picture to a PACS; ``kind`` names the effect and keeps a repeated one from doubling."""
+    """A report or another result to a PACS; ``kind`` names the effect and keeps a repeated one from doubling."""
     priority = URGENT if subject.decision is Decision.urgent else RESULT
     return _request(subject, kind, destination, priority, payload, _DICOM)
-
-
-def results(
-    subject: Subject, documents: Sequence[tuple[str, StoredObject]], destinations: Sequence[str]
-) -> list[DeliveryRequest]:
-    """Every document to every PACS."""
-    return [result(subject, kind, name, stored) for name in destinations for kind, stored in documents]
 
 
 def event(

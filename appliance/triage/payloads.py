@@ -15,12 +15,11 @@ from appliance.privacy.errors import CannotDeidentify
 from appliance.privacy.package import package_study
 from appliance.results.event import Event, event_id, event_of
 from appliance.results.outcome import ImageFinding, StudyOutcome
-from appliance.results.picture import as_png, build_picture, overlay
-from appliance.results.reference import can_be_referenced
-from appliance.results.report import build_report
+from appliance.results.picture import as_png, overlay
 from appliance.settings import EventType, Settings
 from appliance.triage.asked import Asked, features_of
-from appliance.triage.deliveries import Subject, event, results
+from appliance.triage.deliveries import event
+from appliance.triage.documents import DocumentMaker, Made, Shown, subject_of
 from appliance.triage.outcome_rows import Prepared
 from appliance.triage.queue import Claim
 from models.decision import Decision, ImageResult, StudyDecision
@@ -28,7 +27,6 @@ from models.errors import CannotTriage
 from models.pixels import PixelLimits, grey_image, open_dicom
 from store_forward.features import write_features
 from store_forward.outbox import DeliveryRequest
-from store_forward.room import Room
 from store_forward.spool import Spool, StoredObject
 
 _PAGE_PICTURE_PX, _THUMBNAIL_PX = 768, 128
@@ -40,7 +38,7 @@ class PayloadMaker:
     def __init__(self, settings: Settings, spool: Spool, site_key: bytes) -> None:
         self._spool = spool
         self._site_key = site_key
-        self._pacs = [pacs.name for pacs in settings.pacs]
+        self._documents = DocumentMaker(settings.pacs, spool)
         self._webhooks = settings.webhook
         self._box_id = settings.cloud.box_id
         self._has_cloud = settings.cloud.url is not None
@@ -67,10 +65,11 @@ class PayloadMaker:
         heat_map = read[index].heat_map if read else None
         picture = self._keep(as_png(overlay(shown[1], heat_map, _PAGE_PICTURE_PX))) if shown else None
         small = self._keep(as_png(overlay(shown[1], heat_map, _THUMBNAIL_PX))) if shown else None
-        subject = _subject(outcome)
-        documents, unsaid = self._documents(_sources(paths, read), outcome, shown, heat_map)
-        requests = results(subject, documents, self._pacs) + self._events(outcome, "study.decided")
-        requests += asked.requests(subject)
+        was_read = index < len(read) and read[index].pack is not None
+        deciding = Shown(*shown, heat_map) if shown and was_read else None
+        documents = self._documents.decided(_sources(paths, read), outcome, deciding)
+        requests = [*documents.deliveries, *self._events(outcome, "study.decided")]
+        requests += asked.requests(subject_of(outcome))
         return Prepared(
             outcome=outcome,
             deliveries=tuple(requests),
@@ -78,7 +77,7 @@ class PayloadMaker:
             latency_ms=sum(result.latency_ms.total for result in read) if read else None,
             heat_map=picture.digest if picture else None,
             thumbnail=small.digest if small else None,
-            notes=tuple(note for note in (unsaid, asked.withheld) if note),
+            notes=tuple(note for note in (*documents.notes, asked.withheld) if note),
         )
 
     def image_after_all(self, paths: Sequence[Path]) -> Asked:
@@ -86,16 +85,10 @@ class PayloadMaker:
         archive, withheld, left_out = self._archive(paths)
         return Asked(archive=archive, left_out=left_out, withheld=withheld)
 
-    def amended_report(self, paths: Sequence[Path], outcome: StudyOutcome) -> list[DeliveryRequest]:
-        """The report once more, now with the cloud's answer in it, and the same for those who get events."""
-        headers = _headers(paths)
-        told = self._events(outcome, "study.amended")
-        if not self._pacs or not headers:
-            return told
-        report = self._keep(build_report(headers, outcome))
-        from_features = outcome.answer is not None and outcome.answer.basis == "features"
-        kind = "features_report" if from_features else "amended_report"
-        return results(_subject(outcome), [(kind, report)], self._pacs) + told
+    def amended_report(self, paths: Sequence[Path], outcome: StudyOutcome, picture: str | None = None) -> Made:
+        """The results once more, now with the cloud's answer in them, and the same for those who get events."""
+        made = self._documents.amended(paths, outcome, picture)
+        return replace(made, deliveries=(*made.deliveries, *self._events(outcome, "study.amended")))
 
     def _events(self, outcome: StudyOutcome, kind: EventType) -> list[DeliveryRequest]:
         """One for each webhook that wants to know; its id follows from study, images, kind and what is answered."""
@@ -110,29 +103,8 @@ class PayloadMaker:
             named = pseudonymous_uid(uid, self._site_key) if webhook.study == "pseudonym" else uid
             told: Event = event_of(outcome, kind, number, self._box_id, named, webhook.study)
             payload = self._keep(told.model_dump_json().encode())
-            requests.append(event(_subject(outcome), name, webhook.name, payload, number, urgent=told.data.urgent))
+            requests.append(event(subject_of(outcome), name, webhook.name, payload, number, urgent=told.data.urgent))
         return requests
-
-    def _documents(
-        self,
-        paths: Sequence[Path],
-        outcome: StudyOutcome,
-        shown: tuple[Dataset, NDArray[np.float32]] | None,
-        heat_map: NDArray[np.float32] | None,
-    ) -> tuple[list[tuple[str, StoredObject]], str]:
-        """What the PACS gets, or why there is nothing to send."""
-        if not self._pacs:
-            return [], ""
-        headers = _headers(paths)
-        if not headers:
-            return [], "no report: no instance can be opened any more; run scanside check"
-        documents = [("report", self._keep(build_report(headers, outcome)))]
-        if shown is not None and heat_map is not None:
-            if self._spool.room() >= Room.NO_BULK:
-                return documents, "no picture for the archive: the disk has no room for what can be done without"
-            capture = build_picture(shown[0], shown[1], heat_map, outcome)
-            documents.append(("picture", self._keep(capture)))
-        return documents, ""
 
     def _asked(self, claim: Claim, paths: Sequence[Path], read: Sequence[ImageResult], decision: Decision) -> Asked:
         """What the cloud is asked with, or why it is not.
@@ -201,6 +173,8 @@ def _outcome(claim: Claim, read: Sequence[ImageResult], decision: StudyDecision,
         shown=_shown(read[decision.index or 0]) if read else None,
         images_digest=claim.images_digest,
         lines=spoken.lines if spoken else None,
+        urgent_images=tuple(result.sop_instance_uid for result in read if result.decision is Decision.urgent),
+        earlier=claim.earlier,
     )
 
 
@@ -210,21 +184,7 @@ def _shown(result: ImageResult) -> ImageFinding | None:
     return ImageFinding(result.sop_instance_uid, found.name, found.probability) if found else None
 
 
-def _subject(outcome: StudyOutcome) -> Subject:
-    return Subject(outcome.study_instance_uid, outcome.revision, outcome.decision, outcome.abnormality)
-
-
 def _sources(paths: Sequence[Path], read: Sequence[ImageResult]) -> list[Path]:
     """What the report names: the images a model read, or all when none was."""
     named = [path for path, result in zip(paths, read, strict=False) if result.pack is not None]
     return named or list(paths)
-
-
-def _headers(paths: Sequence[Path]) -> list[Dataset]:
-    headers = []
-    for path in paths:
-        try:
-            headers.append(open_dicom(path, with_pixels=False))
-        except CannotTriage:
-            continue  # its result says so already; the report names what could be read
-    return [header for header in headers if can_be_referenced(header)]

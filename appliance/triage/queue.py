@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, select, update
 
 from appliance.history import record_event
+from appliance.results.outcome import Earlier
 from appliance.schema import StudyState, instances, studies
 from appliance.triage.deliveries import IMAGE
 from store_forward.outbox import deliveries
@@ -18,17 +19,26 @@ _OPEN_DELIVERIES = ("waiting", "leased", "parked")
 
 @dataclass(frozen=True)
 class Claim:
-    """One study at one revision, with its instances as ``(sop_instance_uid, file_digest)`` in a fixed order."""
+    """One study at one revision, with its instances as ``(sop_instance_uid, file_digest)`` in a fixed order.
+
+    ``before`` is what was last decided about it, if anything was.
+    """
 
     study_instance_uid: str
     revision: int
     attempt: int
     instances: tuple[tuple[str, str], ...]
+    before: Earlier | None = None
 
     @property
     def images_digest(self) -> str:
         """Names the set of images: the same on every box that holds the same SOP Instance UIDs of this study."""
         return hashlib.sha256("\n".join(sorted(uid for uid, _ in self.instances)).encode()).hexdigest()
+
+    @property
+    def earlier(self) -> Earlier | None:
+        """What was decided before about other images than these; to read the same ones again repeats it."""
+        return self.before if self.before is not None and self.before.edition != self.images_digest else None
 
 
 def requeue_interrupted(connection: Connection, now: float) -> int:
@@ -59,10 +69,7 @@ def complete_quiet_studies(connection: Connection, now: float) -> int:
 def claim_next(connection: Connection, now: float) -> Claim | None:
     """Take the complete study that has waited longest; its attempt is counted by the caller's commit."""
     row = connection.execute(
-        select(studies.c.study_instance_uid, studies.c.revision, studies.c.triage_attempts)
-        .where(studies.c.state == StudyState.COMPLETE)
-        .order_by(studies.c.completes_at)
-        .limit(1)
+        select(studies).where(studies.c.state == StudyState.COMPLETE).order_by(studies.c.completes_at).limit(1)
     ).one_or_none()
     if row is None:
         return None
@@ -78,7 +85,10 @@ def claim_next(connection: Connection, now: float) -> Claim | None:
         .where(instances.c.study_instance_uid == uid)
         .order_by(instances.c.series_instance_uid, instances.c.sop_instance_uid)
     ).all()
-    return Claim(uid, row.revision, row.triage_attempts + 1, tuple((m[0], m[1]) for m in members))
+    files = tuple((member.sop_instance_uid, member.file_digest) for member in members)
+    answered = row.answer_basis if row.answered_at is not None else None
+    before = Earlier(row.images_digest, answered) if row.images_digest else None
+    return Claim(uid, row.revision, row.triage_attempts + 1, files, before)
 
 
 def still_ours(connection: Connection, claim: Claim) -> bool:

@@ -42,7 +42,7 @@ def adopted_pack(described: Description, network: Path, data: tuple[Path, Path, 
         fp32, int8 = work / "fp32.onnx", work / "int8.onnx"
         if not adopt(network, described.given, described.order, fp32):
             console.print(_FLAT)
-            task = replace(task, words=replace(task.words, heat_map=_FLAT))
+            task = replace(task, words=replace(task.words, heat_map=_FLAT), heat_map_proven=False)
         images, labels, foreign = data
         parts = split(load_images(images, labels, task), task)
         _check_parts(parts, task)

@@ -26,6 +26,7 @@ TASK = Task(
         "photometric_interpretations": ["MONOCHROME1", "MONOCHROME2"],
     },
     strain=0.5,
+    heat_map_proven=True,
     full=Schedule("lite1", epochs=10, images=2400, seed=20264, frozen_blocks=2),
     seconds=(),
     lights=(

@@ -28,6 +28,7 @@ TASK = Task(
         "photometric_interpretations": ["MONOCHROME1", "MONOCHROME2"],
     },
     group="patient",
+    heat_map_proven=True,
     full=Schedule("lite2", epochs=7, images=2000, seed=20261, frozen_blocks=3),
     seconds=(Schedule("lite1", epochs=3, images=2000, seed=20262, frozen_blocks=3),),
     lights=(

@@ -43,7 +43,8 @@ class InputDescription(_Strict):
 class Description(_Strict):
     """``classes`` are the labels, the normal one first; ``scores`` their order at the network's output.
 
-    A network with a single score has the activation ``sigmoid``, two classes, and ``scores`` left out.
+    A network with a single score has the activation ``sigmoid``, two classes, and ``scores`` left out. Only with
+    ``heat_map_proven`` is the pack's heat map drawn.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")
@@ -57,6 +58,7 @@ class Description(_Strict):
     false_alarms: Share = 0.02
     prevalence: Share = 2 / 3
     settled: Share = 0.7
+    heat_map_proven: bool = False
     intended_use: str = Field(min_length=10)
     population: str = ""
     data: str = ""
@@ -115,6 +117,7 @@ class Description(_Strict):
             false_alarms=self.false_alarms,
             prevalence=self.prevalence,
             settled=self.settled,
+            heat_map_proven=self.heat_map_proven,
         )
 
 

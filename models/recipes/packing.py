@@ -230,6 +230,7 @@ def _manifest(material: Material, role: Role, calibration: Calibration) -> dict[
         "temperature": calibration.temperature,
         "bias": calibration.bias,
         "gate": GATE,
+        "heat_map_proven": role == "box" and task.heat_map_proven,
         "licence": task.words.licence,
         "intended_use": task.words.intended_use,
         "golden_tolerance": 0.06 if role == "box" else 0.01,

@@ -52,6 +52,7 @@ class Task:
     images called routine may be abnormal, wherever up to ``prevalence`` of all are, and at most ``false_alarms`` of the
     urgent ones not, wherever at least as many are. Only lines are taken that settle at least ``settled`` of either.
     ``strain`` is how often a train image goes through each change, as a share of how often a radiograph does.
+    ``heat_map_proven`` once ``tests/real/test_where_it_looked.py`` passes with the box's pack.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Task:
     prevalence: float = 2 / 3
     settled: float = 0.7
     strain: float = 1.0
+    heat_map_proven: bool = False
 
     @property
     def outputs(self) -> int:

@@ -156,6 +156,7 @@ name = "archive"
 host = "127.0.0.1"
 port = {self.archive.port}
 ae_title = "{self.archive.ae_title}"
+results = ["report", "picture"]
 timeout_s = 5.0
 """
 
@@ -202,11 +203,11 @@ timeout_s = 5.0
         wait_until(lambda: box.settled(number), _SETTLES_S, f"{number} studies to settle")
 
     def expect_each_result_once(self, number: int, escalated: int) -> None:
-        """What PACS and cloud hold: report and picture of every study, amended report and case of each escalated one.
+        """What PACS and cloud hold: report and picture of every study, both amended and the case of each escalated one.
 
         How often the same instance came does not matter here; two instances with the same to say would.
         """
-        assert len(self.archive.classes) == 2 * number + escalated
+        assert len(self.archive.classes) == 2 * (number + escalated)
         cloud = open_database(self._folder / "far" / "cloud" / "cloud.sqlite")
         try:
             with reading(cloud) as connection:

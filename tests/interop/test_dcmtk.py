@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,19 @@ from pydicom.uid import (
     MPEG2MPML,
     MPEG4HP41,
     UID,
+    Comprehensive3DSRStorage,
+    ImplicitVRLittleEndian,
     JPEG2000Lossless,
+    KeyObjectSelectionDocumentStorage,
+    ParametricMapStorage,
     SecondaryCaptureImageStorage,
 )
 
 from appliance.ingest.header import dataset_digest
+from appliance.results.key_objects import build_key_objects
 from appliance.results.outcome import ImageFinding, StudyOutcome
 from appliance.results.pacs import PacsLink
+from appliance.results.parametric_map import build_map
 from appliance.results.picture import build_picture
 from appliance.results.report import build_report
 from appliance.schema import instances
@@ -220,8 +227,8 @@ def test_idle_connections_do_not_lock_anybody_out(box: Box) -> None:
             assert time.monotonic() - before < Dicom().acse_timeout_s
 
 
-def _results() -> tuple[Dataset, bytes, bytes]:
-    """An original with its report and its picture."""
+def _results() -> tuple[Dataset, list[bytes]]:
+    """An original with its report, picture, key objects and map."""
     image = chest_radiograph(seed="result", PatientName="Müller^Zoë")
     outcome = StudyOutcome(
         image.StudyInstanceUID,
@@ -231,15 +238,20 @@ def _results() -> tuple[Dataset, bytes, bytes]:
         findings=(ImageFinding(image.SOPInstanceUID, "pneumonia", 0.91),),
         pack=PackIdentity("chest-paediatric", "1.2.0", "ab" * 32),
         device="openvino:CPU",
+        urgent_images=(image.SOPInstanceUID,),
     )
     heat = np.linspace(0, 1, 49, dtype=np.float32).reshape(7, 7)
-    picture = build_picture(image, image.pixel_array.astype(np.float32), heat, outcome)
-    return image, build_report([image], outcome), picture
+    return image, [
+        build_report([image], outcome),
+        build_picture(image, image.pixel_array.astype(np.float32), heat, outcome),
+        build_key_objects([image], outcome),
+        build_map(image, heat, outcome),
+    ]
 
 
-def test_report_and_picture_arrive_at_storescp(tmp_path: Path) -> None:
-    """DCMTK's archive holds both bit by bit, in the original study."""
-    image, *documents = _results()
+def test_the_results_arrive_at_storescp(tmp_path: Path) -> None:
+    """DCMTK's archive holds all of them bit by bit, in the original study."""
+    image, documents = _results()
     paths = [tmp_path / f"{number}.dcm" for number in range(len(documents))]
     with storescp(tmp_path / "archive", "+xa") as port:
         link = PacsLink("127.0.0.1", port, "ARCHIVE", "SCANSIDE", 10.0)
@@ -250,14 +262,40 @@ def test_report_and_picture_arrive_at_storescp(tmp_path: Path) -> None:
     assert digests(tmp_path / "archive") == {dataset_digest(path) for path in paths}
     received = [dcmread(path) for path in (tmp_path / "archive").iterdir()]
     assert {one.StudyInstanceUID for one in received} == {image.StudyInstanceUID}
-    assert SecondaryCaptureImageStorage in {one.SOPClassUID for one in received}
+    assert {one.SOPClassUID for one in received} == {
+        Comprehensive3DSRStorage,
+        SecondaryCaptureImageStorage,
+        KeyObjectSelectionDocumentStorage,
+        ParametricMapStorage,
+    }
+
+
+def _values(dataset: Dataset) -> list[tuple[int, object]]:
+    """Every value with its tag, whatever its value representation is called: implicitly there is none for pixels."""
+    return [(one.tag, one.value) for one in dataset.iterall() if one.VR != "SQ"]
+
+
+def test_the_results_arrive_at_an_archive_of_the_default_syntax(tmp_path: Path) -> None:
+    """One that takes Implicit VR Little Endian alone gets the same values in it."""
+    _, documents = _results()
+    with storescp(tmp_path / "archive", "+xi") as port:
+        link = PacsLink("127.0.0.1", port, "ARCHIVE", "SCANSIDE", 10.0)
+        for number, document in enumerate(documents):
+            path = tmp_path / f"{number}.dcm"
+            path.write_bytes(document)
+            assert link.deliver(path) == "status 0x0000"
+    received = {one.SOPInstanceUID: one for one in map(dcmread, (tmp_path / "archive").iterdir())}
+    assert {one.file_meta.TransferSyntaxUID for one in received.values()} == {ImplicitVRLittleEndian}
+    for document in documents:
+        sent = dcmread(BytesIO(document))
+        assert _values(received[sent.SOPInstanceUID]) == _values(sent)
 
 
 def test_dsrdump_reads_the_report(tmp_path: Path) -> None:
     """DCMTK's SR reader checks the content tree against the IOD and prints what a person has to see."""
-    image, report, _ = _results()
+    image, (report, *_) = _results()
     (tmp_path / "report.dcm").write_bytes(report)
     said = succeed("dsrdump", "+Pl", "+Pu", "+U8", tmp_path / "report.dcm")
-    for words in ("Comprehensive SR", "Müller^Zoë", '"Urgent"', '"Pneumonia"', "0.91", "1.2.0", "not for diagnosis"):
+    for words in ("Comprehensive 3D SR", "Müller^Zoë", '"Urgent"', '"Pneumonia"', "0.91", "1.2.0", "not for diagnosis"):
         assert words in said
     assert image.SOPInstanceUID in said

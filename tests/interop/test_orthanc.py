@@ -1,4 +1,4 @@
-"""Orthanc as the clinic's PACS: it sends a study to the box, and both results come back into that study."""
+"""Orthanc as the clinic's PACS: it sends a study to the box, and the results come back into that study."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import (
-    ComprehensiveSRStorage,
+    Comprehensive3DSRStorage,
     DigitalXRayImageStorageForPresentation,
     JPEG2000Lossless,
+    KeyObjectSelectionDocumentStorage,
+    ParametricMapStorage,
     SecondaryCaptureImageStorage,
 )
 
@@ -151,6 +153,9 @@ def test_orthanc_sends_to_the_box(pacs: Orthanc, tmp_path: Path) -> None:
             assert box.instance(sent.SOPInstanceUID).source == "ORTHANC"
 
 
+_TWO_RESULTS = 'results = ["report", "picture"]\ncommitment_hold_s = 0\n'
+
+
 def _configuration(pacs: Orthanc, folder: Path, more: str = "") -> str:
     return (
         f'[triage]\npacks = "{folder / "packs"}"\n'
@@ -159,12 +164,13 @@ def _configuration(pacs: Orthanc, folder: Path, more: str = "") -> str:
 
 
 @pytest.mark.timeout(240)
-def test_both_results_return_into_the_original_study(pacs: Orthanc, tmp_path: Path) -> None:
-    """The whole way round: Orthanc → box → pack → report and picture → the same study in Orthanc, and only there."""
+def test_all_results_return_into_the_original_study(pacs: Orthanc, tmp_path: Path) -> None:
+    """The whole way round: Orthanc → box → pack → every result → the same study in Orthanc, and only there."""
     image = _hand("round trip")
     scope = {"modalities": ["DX"], "body_parts": ["HAND"]}
     write_tiny_pack(tmp_path / "packs" / "tiny", scope=scope)
-    more = _configuration(pacs, tmp_path)
+    kinds = ["report", "picture", "key_objects", "parametric_map"]
+    more = _configuration(pacs, tmp_path, f"results = {kinds}\n")
     before = pacs.studies()
     with Box(tmp_path, more).serving("serve") as box:
         pacs.allow("scanside", "SCANSIDE", box.port)
@@ -172,11 +178,17 @@ def test_both_results_return_into_the_original_study(pacs: Orthanc, tmp_path: Pa
         wait(lambda: box.study(image.StudyInstanceUID).state == StudyState.SETTLED, 120.0, f"the study; see {box.log}")
         assert box.study(image.StudyInstanceUID).decision == "urgent"
         sent = box.rows(deliveries)
-        assert {row.kind: row.state for row in sent} == {"report": "delivered", "picture": "delivered"}
-        assert [row.receipt.partition(";")[0] for row in sent] == ["committed", "committed"]
+        assert {row.kind: row.state for row in sent} == dict.fromkeys(kinds, "delivered")
+        assert {row.receipt.partition(";")[0] for row in sent} == {"committed"}
     after = pacs.studies()
     assert sorted(after.pop(image.StudyInstanceUID).values()) == sorted(
-        [DigitalXRayImageStorageForPresentation, ComprehensiveSRStorage, SecondaryCaptureImageStorage]
+        [
+            DigitalXRayImageStorageForPresentation,
+            Comprehensive3DSRStorage,
+            SecondaryCaptureImageStorage,
+            KeyObjectSelectionDocumentStorage,
+            ParametricMapStorage,
+        ]
     )
     assert after == before
     _check_patient(pacs, image)
@@ -203,7 +215,7 @@ def test_what_orthanc_lost_is_stored_again(pacs: Orthanc, tmp_path: Path) -> Non
     write_tiny_pack(tmp_path / "packs" / "tiny", scope={"modalities": ["DX"], "body_parts": ["HAND"]})
     path = tmp_path / "image.dcm"
     path.write_bytes(as_bytes(image))
-    with Box(tmp_path, _configuration(pacs, tmp_path, "commitment_hold_s = 0\n")).serving("serve") as box:
+    with Box(tmp_path, _configuration(pacs, tmp_path, _TWO_RESULTS)).serving("serve") as box:
         pacs.allow("scanside", "SCANSIDE", box.port)
         with no_job_ends(pacs):
             PacsLink("127.0.0.1", box.port, "SCANSIDE", "SCANNER", 20.0).deliver(path)
@@ -217,7 +229,7 @@ def test_what_orthanc_lost_is_stored_again(pacs: Orthanc, tmp_path: Path) -> Non
     assert failed  # what the killed uplink held may have been asked about anew before the report came
     assert all("no such object instance (0x0112)" in row.detail for row in failed)
     held = pacs.studies()[image.StudyInstanceUID]
-    assert sorted(held.values()) == sorted([ComprehensiveSRStorage, SecondaryCaptureImageStorage])
+    assert sorted(held.values()) == sorted([Comprehensive3DSRStorage, SecondaryCaptureImageStorage])
 
 
 @pytest.mark.timeout(240)

@@ -92,6 +92,13 @@ def test_destinations_have_names_of_their_own(names: list[str], said: str) -> No
     assert len(Settings.model_validate({"pacs": [PACS, PACS | {"name": "second"}]}).pacs) == 2
 
 
+@pytest.mark.parametrize("results", [[], ["reports"], ["report", "segmentation"]])
+def test_results_are_those_that_are_made(results: list[str]) -> None:
+    """An archive that gets nothing, or what nobody makes, is a mistake in the configuration."""
+    with pytest.raises(ValidationError, match=r"pacs\.0\.results"):
+        Settings.model_validate({"pacs": [PACS | {"results": results}]})
+
+
 @pytest.mark.parametrize(
     ("section", "values"),
     [

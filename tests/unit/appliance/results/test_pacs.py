@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, JPEGLSLossless
+from pydicom.uid import (
+    DigitalXRayImageStorageForPresentation,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGLSLossless,
+)
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import CTImageStorage, Verification
 
@@ -33,11 +38,12 @@ def archive(
     sop_class_uid: str = DigitalXRayImageStorageForPresentation,
     tls: ssl.SSLContext | None = None,
     to_it: PacsTls | None = None,
+    transfer_syntaxes: tuple[str, ...] = (ExplicitVRLittleEndian, JPEGLSLossless),
 ) -> Iterator[PacsLink]:
     """A storage SCP that answers each C-STORE with ``answer``, and the link to it, over TLS with ``tls``."""
     ae = AE(ae_title="ARCHIVE")
     ae.require_called_aet = bool(required_ae_title)
-    ae.add_supported_context(sop_class_uid, [ExplicitVRLittleEndian, JPEGLSLossless])
+    ae.add_supported_context(sop_class_uid, list(transfer_syntaxes))
     ae.add_supported_context(Verification)
     handlers: list[evt.EventHandlerType] = [(evt.EVT_C_STORE, answer)]
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers, ssl_context=tls)
@@ -76,6 +82,36 @@ def test_the_archive_gets_the_very_data_set(tmp_path: Path) -> None:
         assert link.deliver(path) == "status 0x0000"
     assert path.read_bytes().endswith(received[0])
     assert dcmread(BytesIO(path.read_bytes())).file_meta.TransferSyntaxUID == JPEGLSLossless
+
+
+def test_an_archive_that_takes_the_default_syntax_alone(file: Path) -> None:
+    """Implicit VR Little Endian: the same data set, rewritten on the way; the file stays as it was."""
+    received: list[Dataset] = []
+    syntaxes: list[str] = []
+
+    def keep(event: evt.Event) -> int:
+        received.append(event.dataset)
+        syntaxes.append(event.context.transfer_syntax)
+        return 0x0000
+
+    before = file.read_bytes()
+    with archive(keep, transfer_syntaxes=(ImplicitVRLittleEndian,)) as link:
+        assert link.deliver(file) == "status 0x0000"
+    assert received == [dcmread(file)]
+    assert syntaxes == [ImplicitVRLittleEndian]
+    assert file.read_bytes() == before
+
+
+def test_what_is_compressed_is_not_unpacked(tmp_path: Path) -> None:
+    """To an archive that does not take the syntax, a compressed file does not go."""
+    pixels = chest_radiograph().pixel_array[:64, :64]
+    path = as_file(compressed(chest_radiograph(pixels=pixels), JPEGLSLossless), tmp_path / "image.dcm")
+    with (
+        archive(lambda event: 0x0000, transfer_syntaxes=(ImplicitVRLittleEndian,)) as link,
+        pytest.raises(DeliveryRefused, match="JPEG-LS") as caught,
+    ):
+        link.deliver(path)
+    assert caught.value.cause == "pacs_no_presentation_context"
 
 
 def test_a_warning_is_a_receipt_that_says_so(file: Path) -> None:

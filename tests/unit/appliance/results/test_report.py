@@ -8,16 +8,17 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from highdicom.sr import ComprehensiveSR
+from highdicom.sr import CodedConcept, Comprehensive3DSR
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.uid import ComprehensiveSRStorage, EncapsulatedPDFStorage
+from pydicom.uid import Comprehensive3DSRStorage, EncapsulatedPDFStorage
 
-from appliance.results.outcome import DISCLAIMER, AmendedAnswer, ImageFinding, StudyOutcome
+from appliance.results.finding_codes import finding_code
+from appliance.results.outcome import DISCLAIMER, AmendedAnswer, Earlier, ImageFinding, StudyOutcome
 from appliance.results.report import build_report, report_uid
-from appliance.results.report_content import PROVISIONAL, finding_code
+from appliance.results.report_content import PROVISIONAL
 from appliance.schema import Agreement
-from models.decision import Decision, PackIdentity
+from models.decision import Decision, Lines, PackIdentity, Thresholds
 from models.reasons import EXPLANATIONS, Reason
 from tests.dicom_factory import chest_radiograph, uid
 
@@ -60,7 +61,7 @@ def codes(dataset: Dataset) -> list[str]:
 def test_the_report_belongs_to_the_study_and_its_patient() -> None:
     """Same study and patient, a series of its own, a TID 1500 root."""
     report = written(URGENT)
-    assert report.SOPClassUID == ComprehensiveSRStorage and report.Modality == "SR"
+    assert report.SOPClassUID == Comprehensive3DSRStorage and report.Modality == "SR"
     assert report.StudyInstanceUID == STUDY and report.PatientName == "Müller^Zoë"
     assert report.PatientID == IMAGES[0].PatientID and report.AccessionNumber == IMAGES[0].AccessionNumber
     assert report.SeriesInstanceUID != IMAGES[0].SeriesInstanceUID
@@ -71,7 +72,7 @@ def test_the_report_belongs_to_the_study_and_its_patient() -> None:
 def test_findings_carry_probability_image_and_algorithm() -> None:
     """Each finding has its number, its source image and who computed it, with the pack digest."""
     report = written(URGENT)
-    content = ComprehensiveSR.from_dataset(report).content
+    content = Comprehensive3DSR.from_dataset(report).content
     groups = content.get_image_measurement_groups()
     assert len(groups) == 3
     for group, finding in zip(groups[1:], FINDINGS, strict=True):
@@ -149,6 +150,69 @@ def test_an_answer_amends_the_report() -> None:
     assert written(URGENT).get("PredecessorDocumentsSequence") is None
 
 
+def predecessors(report: Dataset) -> list[str]:
+    """The SOP Instance UIDs of the documents that a report names as its predecessors."""
+    return [
+        str(item.ReferencedSOPInstanceUID)
+        for study in report.get("PredecessorDocumentsSequence", [])
+        for series in study.ReferencedSeriesSequence
+        for item in series.ReferencedSOPSequence
+    ]
+
+
+def test_an_answer_after_one_from_features_names_both_reports() -> None:
+    """The archive holds two by then."""
+    from_features = replace(URGENT, answer=replace(ANSWER, basis="features"))
+    last = replace(URGENT, answer=replace(ANSWER, after_features=True))
+    assert predecessors(written(from_features)) == [report_uid(URGENT)]
+    assert set(predecessors(written(last))) == {report_uid(URGENT), report_uid(from_features)}
+
+
+def test_a_report_after_a_late_image_names_the_last_one_before_it() -> None:
+    """That is the amended one, where the cloud had answered."""
+    first = replace(URGENT, images_digest="a" * 64)
+    later = replace(URGENT, images_digest="b" * 64, revision=2, earlier=Earlier("a" * 64))
+    assert predecessors(written(later)) == [report_uid(first)]
+    after_an_answer = replace(later, earlier=Earlier("a" * 64, "image"))
+    assert predecessors(written(after_an_answer)) == [report_uid(replace(first, answer=ANSWER))]
+
+
+def test_the_decision_stands_with_its_lines_and_their_bound() -> None:
+    """As numbers in the decision's group, and in words."""
+    bound = {"missed": 0.02, "false_alarms": 0.03, "confidence": 0.95}
+    lines = Lines(Thresholds(routine_below=0.019, urgent_from=0.93), bound=bound)
+    report = written(replace(URGENT, abnormality=0.97, lines=lines))
+    group = Comprehensive3DSR.from_dataset(report).content.get_image_measurement_groups()[0]
+    said = {one.name.value: one.value for one in group.get_measurements()}
+    assert said == {
+        "DECIDED_BY": 0.97,
+        "ROUTINE_BELOW": 0.019,
+        "URGENT_FROM": 0.93,
+        "BOUND_MISSED": 0.02,
+        "BOUND_FALSE": 0.03,
+        "BOUND_CONFIDENCE": 0.95,
+    }
+    assert any("at most 0.02 abnormal among routine" in words for words in texts(report))
+    by_message = replace(URGENT, lines=replace(lines, set_by="message 3 of the cloud", bound=None))
+    assert not any("at most" in words for words in texts(written(by_message)))
+
+
+def test_a_finding_has_its_site_and_its_radlex_code() -> None:
+    """SNOMED CT is the code, RadLex stands beside it; the site is what the image shows."""
+    groups = Comprehensive3DSR.from_dataset(written(URGENT)).content.get_image_measurement_groups()
+    finding = groups[1].finding_type
+    assert [one.value for one in groups[1].finding_sites] == [CodedConcept("816094009", "SCT", "Chest")]
+    (equivalent,) = finding.EquivalentCodeSequence
+    assert (finding.scheme_designator, equivalent.CodingSchemeDesignator) == ("SCT", "RADLEX")
+    assert equivalent.CodeValue == "RID5350"
+
+
+def test_a_report_is_final_unless_it_is_provisional() -> None:
+    """Preliminary Flag (PS3.3 C.17.2) for readers that look at nothing else."""
+    assert written(URGENT).PreliminaryFlag == "FINAL"
+    assert written(replace(URGENT, provisional=True)).PreliminaryFlag == "PRELIMINARY"
+
+
 def test_a_provisional_report_says_so_and_an_answered_one_no_more() -> None:
     """While the full model is asked a reader knows that more will come, afterwards what came of it."""
     asked = replace(URGENT, decision=Decision.escalate, provisional=True)
@@ -179,23 +243,3 @@ def test_without_any_reference_there_is_no_report() -> None:
     """A source without UIDs cannot be evidence."""
     with pytest.raises(ValueError, match="at least one instance"):
         build_report([chest_radiograph(SeriesInstanceUID=None)], URGENT)
-
-
-@pytest.mark.parametrize(
-    ("name", "scheme", "value"),
-    [
-        ("pneumonia", "SCT", "233604007"),
-        ("Pleural Effusion", "SCT", "60046008"),
-        ("opacity", "99SCANSIDE", "OPACITY"),
-    ],
-)
-def test_finding_codes(name: str, scheme: str, value: str) -> None:
-    """Known findings have SNOMED codes, others a code of ours."""
-    code = finding_code(name)
-    assert (code.scheme_designator, code.value) == (scheme, value)
-
-
-def test_a_long_finding_name_fits_a_code_value() -> None:
-    """Sixteen characters are the limit of Code Value, and different names stay different."""
-    one, two = finding_code("a very long finding name, left"), finding_code("a very long finding name, right")
-    assert len(one.value) <= 16 and one.value != two.value

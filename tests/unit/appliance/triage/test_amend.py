@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from pydicom import dcmread
 from sqlalchemy import insert, update
 
 from appliance.results.report_content import PROVISIONAL
-from appliance.schema import Agreement, StudyState, answers, findings, studies, study_events
+from appliance.schema import Agreement, StudyState, answers, findings, instances, studies, study_events
 from appliance.triage.amend import agreement
+from appliance.triage.documents import NO_HEADERS, NO_PICTURE
 from appliance.triage.worker import TriageWorker
 from models.decision import Decision
 from store_forward import outbox
@@ -118,6 +120,80 @@ def test_the_archive_gets_an_amended_report(escalated: Escalated) -> None:
     assert PROVISIONAL in first.to_json()
     assert PROVISIONAL not in second.to_json()
     assert "The full model confirms" in second.to_json()
+
+
+def test_an_urgent_answer_goes_first_and_points_the_image_out(escalated: Escalated) -> None:
+    """The box had not called it urgent; of one image there is no doubt which is meant."""
+    escalated.comes_down()
+    escalated.worker.step(NOW + 62)
+    urgent = {one.kind: one.priority for one in escalated.box.rows(deliveries) if one.created_at == NOW + 62}
+    assert urgent == {"amended_report": 0, "amended_picture": 0, "key_objects": 0}
+    (selection,) = [one for one in escalated.box.rows(deliveries) if one.kind == "key_objects"]
+    assert (
+        escalated.box.rows(instances)[0].sop_instance_uid
+        in dcmread(escalated.box.spool.path(selection.payload)).to_json()
+    )
+
+
+def test_the_archive_gets_an_amended_picture(escalated: Escalated) -> None:
+    """The first one with a band more; another instance of the same series, and it names the same image."""
+    escalated.comes_down()
+    escalated.worker.step(NOW + 62)
+    first, second = (
+        dcmread(escalated.box.spool.path(one.payload))
+        for kind in ("picture", "amended_picture")
+        for one in escalated.box.rows(deliveries)
+        if one.kind == kind
+    )
+    assert first.SOPInstanceUID != second.SOPInstanceUID == second.file_meta.MediaStorageSOPInstanceUID
+    assert first.SeriesInstanceUID == second.SeriesInstanceUID and second.InstanceNumber > first.InstanceNumber
+    assert second.SourceImageSequence == first.SourceImageSequence
+    before, after = first.pixel_array, second.pixel_array
+    assert np.array_equal(before, after[: len(before)]) and after[len(before) :].any()
+
+
+def test_an_amended_picture_that_cannot_be_made_is_said(escalated: Escalated) -> None:
+    """The report goes all the same."""
+    (picture,) = [one for one in escalated.box.rows(deliveries) if one.kind == "picture"]
+    escalated.box.spool.path(picture.payload).write_bytes(b"spoilt")
+    escalated.comes_down()
+    escalated.worker.step(NOW + 62)
+    kinds = {one.kind for one in escalated.box.rows(deliveries)}
+    assert "amended_report" in kinds and "amended_picture" not in kinds
+    assert NO_PICTURE in [row.detail for row in escalated.box.rows(study_events) if row.kind == "not_sent"]
+
+
+def test_of_several_images_the_answer_does_not_say_which(escalated: Escalated) -> None:
+    """None is pointed out."""
+    escalated.late_image()
+    escalated.comes_down()
+    escalated.worker.step(NOW + 162)
+    assert escalated.row.answer_decision == "urgent"
+    assert not [one for one in escalated.box.rows(deliveries) if one.kind == "key_objects"]
+
+
+def test_a_report_after_a_late_image_follows_the_first(escalated: Escalated) -> None:
+    """In its own words: the predecessor is the report on the study as it was, amended if it was."""
+    escalated.comes_down()
+    escalated.worker.step(NOW + 62)
+    escalated.late_image()
+    first, amended, second = (
+        dcmread(escalated.box.spool.path(one.payload))
+        for one in escalated.box.rows(deliveries)
+        if one.kind in ("report", "amended_report")
+    )
+    assert amended.SOPInstanceUID in second.to_json()
+    assert first.SOPInstanceUID != second.SOPInstanceUID
+
+
+def test_an_amended_report_that_cannot_be_made_is_said(escalated: Escalated) -> None:
+    """The answer counts; the history says what the archive does not get."""
+    for row in escalated.box.rows(instances):
+        escalated.box.spool.path(row.file_digest).write_bytes(b"spoilt")
+    escalated.comes_down()
+    escalated.worker.step(NOW + 62)
+    assert escalated.row.answer_decision == "urgent"
+    assert NO_HEADERS in [row.detail for row in escalated.box.rows(study_events) if row.kind == "not_sent"]
 
 
 def test_a_disagreement_is_said(escalated: Escalated) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.triage.deliveries import Subject, escalation, results
+from appliance.triage.deliveries import Subject, escalation, result
 from models.decision import Decision
 from store_forward.spool import StoredObject
 
@@ -41,17 +41,9 @@ def test_an_escalation_that_leans_towards_a_finding_goes_first(
 @pytest.mark.parametrize(("decision", "priority"), [(Decision.urgent, 0), (Decision.routine, 2)])
 def test_urgent_results_overtake_the_others(decision: Decision, priority: int) -> None:
     """In the archive's lane too."""
-    (made,) = results(subject(decision, 0.9), [("report", STORED)], ["archive"])
+    made = result(subject(decision, 0.9), "report", "archive", STORED)
     assert made.priority == priority
     assert made.content_type == "application/dicom"
-
-
-def test_every_document_goes_to_every_archive() -> None:
-    """Under keys of their own, so that one repeated effect is one delivery."""
-    documents = [("report", STORED), ("picture", STORED)]
-    made = results(subject(Decision.routine), documents, ["a", "b"])
-    assert {one.key for one in made} == {f"1.2.3:1:{k}:{d}" for k in ("report", "picture") for d in ("a", "b")}
-    assert len(made) == 4
 
 
 def test_a_new_revision_is_a_new_effect() -> None:

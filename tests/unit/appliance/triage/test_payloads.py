@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from pydicom import dcmread
 
 from appliance.privacy.package import site_key
+from appliance.triage.documents import NO_PLACE, NO_ROOM
 from appliance.triage.payloads import PayloadMaker
 from appliance.triage.queue import Claim
 from models.decision import Decision, ImageResult, StudyDecision, decide_study
@@ -17,6 +21,7 @@ from store_forward.errors import SpoolFull
 from store_forward.outbox import deliveries
 from tests.dicom_factory import as_file, uid
 from tests.small_box import NOW, SmallBox, image
+from tests.tiny_pack import write_tiny_pack
 
 ReadingBox = Callable[..., SmallBox]
 CLAIM = Claim(uid("study 0"), 1, 1, ())
@@ -117,8 +122,77 @@ def test_without_room_for_bulk_no_picture_is_made(reading_box: ReadingBox, tmp_p
     path = as_file(image("urgent"), tmp_path / "a.dcm")
     found = read(box, path)
     made = maker(box).prepare(CLAIM, [path], found, decide_study(found), NOW)
-    assert [one.kind for one in made.deliveries] == ["report"]
-    assert made.notes[0].startswith("no picture for the archive: the disk")
+    assert [one.kind for one in made.deliveries] == ["report", "key_objects"]
+    assert made.notes == (NO_ROOM,)
+
+
+ALL = ["report", "picture", "key_objects", "parametric_map"]
+
+
+def archive(name: str, *results: str) -> dict[str, Any]:
+    """A PACS that gets these kinds."""
+    return {"name": name, "host": "127.0.0.1", "port": 104, "ae_title": "ARCHIVE", "results": list(results)}
+
+
+def test_every_archive_gets_its_kinds(reading_box: ReadingBox, tmp_path: Path) -> None:
+    """Each under a key of its own, and what nobody wants is not made."""
+    box = reading_box(pacs=[archive("all", *ALL), archive("words", "report"), archive("keys", "key_objects")])
+    path = as_file(image("urgent"), tmp_path / "a.dcm")
+    found = read(box, path)
+    made = maker(box).prepare(CLAIM, [path], found, decide_study(found), NOW)
+    sent = {(one.destination, one.kind) for one in made.deliveries}
+    assert sent == {("all", kind) for kind in ALL} | {("words", "report"), ("keys", "key_objects")}
+    assert len({one.key for one in made.deliveries}) == len(made.deliveries)
+    assert {one.priority for one in made.deliveries} == {0}
+    assert len({one.payload for one in made.deliveries}) == len(ALL)
+    few = reading_box("few", pacs=[archive("words", "report")])
+    maker(few).prepare(CLAIM, [path], found, decide_study(found), NOW)
+    assert sum(one.name.startswith(made.deliveries[0].payload) for one in few.spool.root.rglob("*")) == 1
+
+
+def test_only_urgent_images_are_pointed_out(reading_box: ReadingBox, tmp_path: Path) -> None:
+    """Not the routine one of the same study, and nothing in a study without any."""
+    box = reading_box()
+    paths = [
+        as_file(image("routine"), tmp_path / "a.dcm"),
+        as_file(image("urgent", seed="1", StudyInstanceUID=uid("study 0")), tmp_path / "b.dcm"),
+    ]
+    found = read(box, *paths)
+    made = maker(box).prepare(CLAIM, paths, found, decide_study(found), NOW)
+    assert made.outcome.urgent_images == (uid("instance 1"),)
+    (selection,) = [one for one in made.deliveries if one.kind == "key_objects"]
+    named = dcmread(box.spool.path(selection.payload)).to_json()
+    assert uid("instance 1") in named and uid("instance 0") not in named
+    alone = maker(box).prepare(CLAIM, paths[:1], found[:1], decide_study(found[:1]), NOW)
+    assert "key_objects" not in [one.kind for one in alone.deliveries]
+
+
+def test_a_map_that_cannot_be_placed_is_said(reading_box: ReadingBox, tmp_path: Path) -> None:
+    """The header has no spacing; the other results go."""
+    box = reading_box(pacs=[archive("all", *ALL)])
+    path = as_file(image("escalate", PixelSpacing=None, ImagerPixelSpacing=None), tmp_path / "a.dcm")
+    found = read(box, path)
+    made = maker(box).prepare(CLAIM, [path], found, decide_study(found), NOW)
+    assert [one.kind for one in made.deliveries] == ["report", "picture", "escalation"]
+    assert made.notes == (NO_PLACE,)
+
+
+def test_an_unproven_heat_map_is_drawn_nowhere(reading_box: ReadingBox, tmp_path: Path) -> None:
+    """The picture goes without colours; there is no map as numbers, and nothing names a finding that was drawn."""
+    write_tiny_pack(tmp_path / "unproven" / "tiny", heat_map_proven=False)
+    box = reading_box(triage={"packs": tmp_path / "unproven"}, pacs=[archive("all", *ALL)])
+    path = as_file(image("urgent"), tmp_path / "a.dcm")
+    found = read(box, path)
+    made = maker(box).prepare(CLAIM, [path], found, decide_study(found), NOW)
+    assert {one.kind for one in made.deliveries} == {"report", "picture", "key_objects"}
+    assert (made.outcome.shown, found[0].heat_map) == (None, None)
+    (capture,) = [one for one in made.deliveries if one.kind == "picture"]
+    pixels = dcmread(box.spool.path(capture.payload)).pixel_array
+    inside = pixels[40:100, 210:300]
+    assert np.array_equal(inside[..., 0], inside[..., 2])
+    assert made.heat_map is not None
+    page = cv2.imdecode(np.frombuffer(box.spool.path(made.heat_map).read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    assert page is not None and not np.ptp(page.astype(int), axis=2).any()
 
 
 def test_a_study_without_images(reading_box: ReadingBox, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from zipfile import ZipFile
 
 import pytest
 from pydicom import dcmread
-from pydicom.uid import ComprehensiveSRStorage
+from pydicom.uid import Comprehensive3DSRStorage
 from sqlalchemy import update
 
 from appliance.pack_store import activate, install, rollback
@@ -58,7 +58,8 @@ def test_a_study_is_decided(reading_box: ReadingBox, says: Says) -> None:
         assert box.spool.path(digest).read_bytes().startswith(b"\x89PNG")
     sent = {(one.kind, one.destination) for one in box.rows(deliveries)}
     escalated = {("escalation", "cloud")} if says == "escalate" else set()
-    assert sent == {("report", "archive"), ("picture", "archive")} | escalated
+    pointed_out = {("key_objects", "archive")} if says == "urgent" else set()
+    assert sent == {("report", "archive"), ("picture", "archive")} | escalated | pointed_out
     assert row.escalated is bool(escalated)
     assert all(box.spool.verify(one.payload) for one in box.rows(deliveries))
 
@@ -70,7 +71,7 @@ def test_the_report_speaks_of_this_study(reading_box: ReadingBox) -> None:
     read_all(box)
     report = next(one for one in box.rows(deliveries) if one.kind == "report")
     dataset = dcmread(box.spool.path(report.payload))
-    assert dataset.SOPClassUID == ComprehensiveSRStorage
+    assert dataset.SOPClassUID == Comprehensive3DSRStorage
     assert (dataset.StudyInstanceUID, dataset.PatientID) == (study, "P-0")
 
 

@@ -156,8 +156,12 @@ def test_the_picture_says_which_finding_is_coloured_or_that_nothing_was_read(row
     rows.study("2", "not_triaged", reason="age_unknown", heat_map="a" * 64)
     assert "evidence of the box's model for pleural effusion stands out" in page(rows, "/studies/1").text
     unread = page(rows, "/studies/2").text
-    assert "no model has read it" in unread
+    assert "no model has read it." in unread
     assert "Warm colours" not in unread
+    rows.study("3", "escalate", heat_map="a" * 64, pack="breast", pack_version="1.0.0", pack_digest="b" * 64)
+    unproven = page(rows, "/studies/3").text
+    assert "nothing shows that its pack's heat map points at a finding" in unproven.replace("&#39;", "'")
+    assert "Warm colours" not in unproven
 
 
 def test_agreement_is_shown_once_something_was_sent(rows: Rows) -> None:
