@@ -228,6 +228,10 @@ def check(
     repair: Annotated[
         bool, typer.Option("--repair", help="Put database and spool right; what is damaged goes to quarantine.")
     ] = False,
+    rules: Annotated[
+        list[Path] | None,
+        typer.Option("--rules", help="Only say what the rules would do with this file or folder; repeatable."),
+    ] = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -235,6 +239,10 @@ def check(
     from appliance.commands.check import examine
 
     settings = load_settings(config)
+    if rules:
+        if rehash or repair:
+            raise typer.BadParameter("--rules examines nothing else; leave out --rehash and --repair")
+        return _try_rules(settings, rules, as_json)
     with redirect_stdout(sys.stderr):  # what a repair logs is no data
         results = examine(settings, rehash=rehash, repair=repair)
     for result in results:
@@ -245,6 +253,16 @@ def check(
             _say(f"{word} {result.what}: {result.detail}")
     if not all(result.ok for result in results):
         raise typer.Exit(1)
+
+
+def _try_rules(settings: Settings, paths: list[Path], as_json: bool) -> None:
+    from appliance.commands.check_rules import as_text, try_rules
+
+    rows = list(try_rules(settings, paths))
+    for row in rows:
+        _emit(row) if as_json else _say(as_text(row))
+    if not rows or any("error" in row for row in rows):
+        raise typer.Exit(1) if rows else _fail("there is no file in what --rules names")
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from appliance.rules.verdict import NO_ORDERS, Orders
 from appliance.schema import Agreement
 from models.decision import Decision, Lines, PackIdentity
 from models.reasons import EXPLANATIONS, Reason
@@ -54,7 +55,7 @@ class StudyOutcome:
     ``abnormality`` is the highest probability any image was decided by, None when none was read. ``shown`` is the
     finding that the heat map of the deciding image is drawn for. ``provisional`` while the full model is asked.
     ``images_digest`` names the set of images that were given to be read. ``lines`` are those it was decided with, None
-    when no model could speak.
+    when no model could speak. ``orders`` are what the site's rules say of how it goes out.
     """
 
     study_instance_uid: str
@@ -72,6 +73,7 @@ class StudyOutcome:
     provisional: bool = False
     images_digest: str = ""
     lines: Lines | None = None
+    orders: Orders = NO_ORDERS
 
     @property
     def edition(self) -> str:

@@ -18,6 +18,7 @@ from appliance.results.outcome import ImageFinding, StudyOutcome
 from appliance.results.picture import as_png, build_picture, overlay
 from appliance.results.reference import can_be_referenced
 from appliance.results.report import build_report
+from appliance.rules.verdict import NO_ORDERS, Orders
 from appliance.settings import EventType, Settings
 from appliance.triage.asked import Asked, features_of
 from appliance.triage.deliveries import Subject, event, results
@@ -26,6 +27,7 @@ from appliance.triage.queue import Claim
 from models.decision import Decision, ImageResult, StudyDecision
 from models.errors import CannotTriage
 from models.pixels import PixelLimits, grey_image, open_dicom
+from models.reasons import RULED_OUT
 from store_forward.features import write_features
 from store_forward.outbox import DeliveryRequest
 from store_forward.room import Room
@@ -55,13 +57,14 @@ class PayloadMaker:
         decision: StudyDecision,
         now: float,
         with_pixels: bool = True,
+        orders: Orders = NO_ORDERS,
     ) -> Prepared:
         """Turn a study's results into what one transaction writes.
 
         ``with_pixels`` is false for a study whose pixels have already brought the worker down.
         """
-        asked = self._asked(claim, paths, read, decision.decision)
-        outcome = replace(_outcome(claim, read, decision, now), provisional=asked.is_asked)
+        asked = self._asked(claim, _not_left_out(paths, read), read, decision.decision)
+        outcome = replace(_outcome(claim, read, decision, now), provisional=asked.is_asked, orders=orders)
         index = decision.index if decision.index is not None else 0
         shown = self._open(paths[index]) if with_pixels and paths else None
         heat_map = read[index].heat_map if read else None
@@ -69,11 +72,11 @@ class PayloadMaker:
         small = self._keep(as_png(overlay(shown[1], heat_map, _THUMBNAIL_PX))) if shown else None
         subject = _subject(outcome)
         documents, unsaid = self._documents(_sources(paths, read), outcome, shown, heat_map)
-        requests = results(subject, documents, self._pacs) + self._events(outcome, "study.decided")
+        requests = results(subject, documents, self._archives(outcome)) + self._events(outcome, "study.decided")
         requests += asked.requests(subject)
         return Prepared(
             outcome=outcome,
-            deliveries=tuple(requests),
+            deliveries=tuple(orders.given(requests)),
             escalated=asked.is_asked,
             latency_ms=sum(result.latency_ms.total for result in read) if read else None,
             heat_map=picture.digest if picture else None,
@@ -90,12 +93,16 @@ class PayloadMaker:
         """The report once more, now with the cloud's answer in it, and the same for those who get events."""
         headers = _headers(paths)
         told = self._events(outcome, "study.amended")
-        if not self._pacs or not headers:
-            return told
+        if not self._archives(outcome) or not headers:
+            return outcome.orders.given(told)
         report = self._keep(build_report(headers, outcome))
         from_features = outcome.answer is not None and outcome.answer.basis == "features"
         kind = "features_report" if from_features else "amended_report"
-        return results(_subject(outcome), [(kind, report)], self._pacs) + told
+        documents = [(kind, report)]
+        return outcome.orders.given(results(_subject(outcome), documents, self._archives(outcome)) + told)
+
+    def _archives(self, outcome: StudyOutcome) -> list[str]:
+        return outcome.orders.archives(self._pacs)
 
     def _events(self, outcome: StudyOutcome, kind: EventType) -> list[DeliveryRequest]:
         """One for each webhook that wants to know; its id follows from study, images, kind and what is answered."""
@@ -104,7 +111,7 @@ class PayloadMaker:
         name = "event_features" if from_features else kind.replace("study.", "event_")
         requests = []
         for webhook in self._webhooks:
-            if kind not in webhook.events:
+            if kind not in webhook.events or outcome.orders.withheld:
                 continue
             uid = outcome.study_instance_uid
             named = pseudonymous_uid(uid, self._site_key) if webhook.study == "pseudonym" else uid
@@ -121,7 +128,7 @@ class PayloadMaker:
         heat_map: NDArray[np.float32] | None,
     ) -> tuple[list[tuple[str, StoredObject]], str]:
         """What the PACS gets, or why there is nothing to send."""
-        if not self._pacs:
+        if not self._archives(outcome):
             return [], ""
         headers = _headers(paths)
         if not headers:
@@ -212,6 +219,12 @@ def _shown(result: ImageResult) -> ImageFinding | None:
 
 def _subject(outcome: StudyOutcome) -> Subject:
     return Subject(outcome.study_instance_uid, outcome.revision, outcome.decision, outcome.abnormality)
+
+
+def _not_left_out(paths: Sequence[Path], read: Sequence[ImageResult]) -> Sequence[Path]:
+    """What may be asked about: all but what the site's rules leave out."""
+    left_out = {index for index, result in enumerate(read) if result.reason in RULED_OUT}
+    return [path for index, path in enumerate(paths) if index not in left_out]
 
 
 def _sources(paths: Sequence[Path], read: Sequence[ImageResult]) -> list[Path]:
