@@ -265,6 +265,32 @@ def _try_rules(settings: Settings, paths: list[Path], as_json: bool) -> None:
         raise typer.Exit(1) if rows else _fail("there is no file in what --rules names")
 
 
+@app.command("import")
+def import_(
+    medium: Annotated[Path, typer.Argument(help="A DICOMDIR, or the folder it lies in, such as a mounted CD.")],
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Take in what a DICOMDIR names; the medium is only read. Exit status 1 when something of it is not taken."""
+    from appliance.commands.import_media import as_line, as_row, import_media, summary
+    from appliance.ingest.media_directory import DirectoryUnusable
+
+    results = []
+    try:
+        for one in import_media(medium, load_settings(config)):
+            results.append(one)
+            if as_json:
+                _emit(as_row(one))
+            elif not one.outcome.is_taken:
+                _say(as_line(one))
+    except DirectoryUnusable as unusable:
+        raise _fail(str(unusable)) from None
+    if not as_json:
+        _say(summary(results))
+    if not all(one.outcome.is_taken for one in results):
+        raise typer.Exit(1)
+
+
 @app.command()
 def deidentify(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A DICOM file or a folder of them.")],

@@ -25,7 +25,7 @@ from appliance.history import record_event
 from appliance.ingest.header import Header, dataset_digest, read_header
 from appliance.schema import StudyState, instances, set_aside, studies
 from appliance.settings import Dicom, Limits
-from store_forward.database import writing
+from store_forward.database import reading, writing
 from store_forward.errors import SpoolFull
 from store_forward.spool import Spool, StoredObject
 
@@ -37,6 +37,7 @@ class Admitted(StrEnum):
     ALREADY_HELD = "already_held"
 
 
+_UIDS_AT_ONCE = 500
 #: States in which a newcomer means that the decision, or the one being made, no longer covers the study.
 _PAST_READING = (StudyState.TRIAGING, StudyState.DECIDED, StudyState.SETTLED)
 
@@ -207,18 +208,46 @@ class Admission:
     def _keep_aside(
         self, kept: StoredObject, header: Header | None, refused: ReceiveError, source: str, now: float
     ) -> None:
-        row = upsert(set_aside).values(
-            sop_instance_uid=header.sop_instance_uid if header else "",
-            study_instance_uid=header.study_instance_uid if header else "",
-            file_digest=kept.digest,
-            reason=refused.reason,
-            detail=refused.comment,
-            source=source,
-            received_at=now,
-        )
+        uids = {
+            "sop_instance_uid": header.sop_instance_uid if header else "",
+            "study_instance_uid": header.study_instance_uid if header else "",
+        }
+        self._list_aside(kept, uids, (refused.reason, refused.comment), source, now)
+
+    def _list_aside(
+        self, kept: StoredObject, uids: dict[str, str], why: tuple[str, str], source: str, now: float
+    ) -> None:
+        values = {"file_digest": kept.digest, "reason": why[0], "detail": why[1], "source": source, "received_at": now}
+        row = upsert(set_aside).values(**uids, **values)
         with writing(self._engine) as connection:
             _must_be_there(kept)
             connection.execute(row.on_conflict_do_nothing())
+
+    def set_aside(self, temporary: Path, reason: str, detail: str, source: str, now: float) -> None:
+        """Keep a file that is no instance, and list it with its reason; it is durable when this returns.
+
+        Raises OutOfResources.
+        """
+        kept = self._keep(temporary)
+        try:
+            self._list_aside(kept, {"sop_instance_uid": "", "study_instance_uid": ""}, (reason, detail), source, now)
+        except DBAPIError as error:
+            raise OutOfResources(f"the database cannot commit ({type(error.orig).__name__})") from error
+
+    def known(self, sop_instance_uids: Iterable[str]) -> set[str]:
+        """Those of these instances that were taken in or set aside."""
+        asked, found = sorted(sop_instance_uids), set[str]()
+        with reading(self._engine) as connection:
+            for start in range(0, len(asked), _UIDS_AT_ONCE):
+                some = asked[start : start + _UIDS_AT_ONCE]
+                for table in (instances, set_aside):
+                    uid = table.c.sop_instance_uid
+                    found.update(connection.execute(select(uid).where(uid.in_(some))).scalars())
+        return found
+
+    def patience_s(self, source: str) -> float:
+        """How long this source may say nothing before what it sends counts as all there is, s."""
+        return self._dicom.association_timeout_for(source)
 
     def released(self, study_instance_uids: Iterable[str], source: str, now: float) -> None:
         """The sender is done: each study is complete after the quiet time, unless more arrives."""

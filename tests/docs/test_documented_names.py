@@ -9,6 +9,7 @@ from enum import StrEnum
 import pytest
 
 from appliance.errors import ReceiveError
+from appliance.ingest.media_import import ImportOutcome
 from appliance.results.commitments import FailureReason
 from appliance.results.event import Standing
 from appliance.schema import Agreement, StudyState
@@ -48,6 +49,7 @@ NAMES: dict[tuple[str, str], Callable[[], set[str]]] = {
     (ERRORS, "delivery-causes"): delivery_causes,
     (ERRORS, "failure-reasons"): lambda: {f"0x{reason:04X}" for reason in FailureReason},
     (ERRORS, "deidentification-refusals"): deidentification_refusals,
+    (ERRORS, "import-outcomes"): _values(ImportOutcome),
 }
 
 
