@@ -63,10 +63,13 @@ class Orders:
         return [name for name in configured if self.send_to is None or name in self.send_to]
 
     def urgency(self, priority: int) -> int:
-        """The priority of a delivery under these orders; what the decision makes urgent stays so."""
-        if self.priority == "urgent":
-            return _URGENT
-        return _BULK if self.priority == "bulk" and priority != _URGENT else priority
+        """The priority of a delivery under these orders.
+
+        What the decision makes urgent stays so, and an image that follows its features as bulk stays bulk.
+        """
+        if self.priority is None or priority in (_URGENT, _BULK):
+            return priority
+        return _URGENT if self.priority == "urgent" else _BULK
 
     def given(self, requests: Iterable[DeliveryRequest]) -> list[DeliveryRequest]:
         """The same deliveries at the priority they have under these orders."""

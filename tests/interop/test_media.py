@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -24,7 +25,11 @@ def test_a_medium_of_dcmmkdir(tmp_path: Path) -> None:
     medium, sent = tmp_path / "cd", {}
     for number in range(4):
         study = uid(f"study {number % 2}")
-        patient = {"StudyInstanceUID": study, "PatientID": f"P-{number % 2}", "PatientName": f"Phantom^{number % 2}"}
+        patient: dict[str, Any] = {
+            "StudyInstanceUID": study,
+            "PatientID": f"P-{number % 2}",
+            "PatientName": f"Phantom^{number % 2}",
+        }
         image = chest_radiograph(seed=str(number), SeriesInstanceUID=uid(f"series {number}"), **patient)
         path = as_file(image, medium / "IMAGES" / f"IM{number:06}")
         sent[str(image.SOPInstanceUID)] = dataset_digest(path)

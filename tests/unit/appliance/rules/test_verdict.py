@@ -53,4 +53,8 @@ def test_without_rules_everything_goes_everywhere() -> None:
 def test_no_rule_makes_an_urgent_study_wait() -> None:
     """Bulk is for the others."""
     assert [Orders(priority="bulk").urgency(priority) for priority in range(4)] == [0, 3, 3, 3]
-    assert [Orders(priority="urgent").urgency(priority) for priority in range(4)] == [0, 0, 0, 0]
+
+
+def test_an_urgent_rule_lets_bulk_be_bulk() -> None:
+    """An image that follows its features over a thin link keeps its place behind them."""
+    assert [Orders(priority="urgent").urgency(priority) for priority in range(4)] == [0, 0, 0, 3]
