@@ -232,6 +232,7 @@ def check(
         list[Path] | None,
         typer.Option("--rules", help="Only say what the rules would do with this file or folder; repeatable."),
     ] = None,
+    sender: Annotated[str, typer.Option("--sender", help="With --rules: as if sent by this calling AE title.")] = "",
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -242,7 +243,7 @@ def check(
     if rules:
         if rehash or repair:
             raise typer.BadParameter("--rules examines nothing else; leave out --rehash and --repair")
-        return _try_rules(settings, rules, as_json)
+        return _try_rules(settings, rules, sender, as_json)
     with redirect_stdout(sys.stderr):  # what a repair logs is no data
         results = examine(settings, rehash=rehash, repair=repair)
     for result in results:
@@ -255,10 +256,10 @@ def check(
         raise typer.Exit(1)
 
 
-def _try_rules(settings: Settings, paths: list[Path], as_json: bool) -> None:
+def _try_rules(settings: Settings, paths: list[Path], sender: str, as_json: bool) -> None:
     from appliance.commands.check_rules import as_text, try_rules
 
-    rows = list(try_rules(settings, paths))
+    rows = list(try_rules(settings, paths, sender))
     for row in rows:
         _emit(row) if as_json else _say(as_text(row))
     if not rows or any("error" in row for row in rows):

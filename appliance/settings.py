@@ -255,7 +255,11 @@ class Rule(Section):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,31}$", description="its name, for history and page")
     match: Annotated[dict[str, Any], AfterValidator(checked_conditions)] = Field(
-        description="DICOM keywords, each with a text, a number, a list of these, `true`, `false` or a table"
+        default={},
+        description="DICOM keywords, each with a text, a number, a list of these, `true`, `false` or a table",
+    )
+    senders: tuple[AETitle, ...] = Field(
+        default=(), description="calling AE titles it is for, or `FOLDER`, `MEDIA`; `*` and `?` allowed; empty: all"
     )
     triage: Literal["include", "exclude", "phantom"] | None = Field(
         default=None, description="read the image; do not; or do not and send nothing; none: the rule does not say"
@@ -269,6 +273,8 @@ class Rule(Section):
 
     @model_validator(mode="after")
     def _says_something(self) -> Rule:
+        if not self.match and not self.senders:
+            raise ValueError('it has neither match nor senders; for every image write match = { SOPInstanceUID = "*" }')
         if self.triage is None and self.send_to is None and self.priority is None:
             raise ValueError("it says nothing; give triage, send_to or priority")
         if self.triage == "phantom" and (self.send_to is not None or self.priority is not None):

@@ -9,7 +9,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from appliance.rules.conditions import first_unmet, values_of
-from appliance.rules.verdict import Verdict, verdict_on
+from appliance.rules.verdict import Verdict, is_for, verdict_on
 from appliance.settings import Rule, Settings
 from models.errors import CannotTriage
 from models.pixels import open_dicom
@@ -17,8 +17,8 @@ from models.pixels import open_dicom
 _LONGEST_VALUE = 64
 
 
-def try_rules(settings: Settings, paths: list[Path]) -> Iterator[dict[str, Any]]:
-    """One row for each file: every rule and whether it matches, and what then counts for the image.
+def try_rules(settings: Settings, paths: list[Path], sender: str) -> Iterator[dict[str, Any]]:
+    """One row for each file: every rule and whether it matches, and what then counts for the image from this sender.
 
     A file that cannot be read has ``error`` instead.
     """
@@ -28,8 +28,8 @@ def try_rules(settings: Settings, paths: list[Path]) -> Iterator[dict[str, Any]]
         except (CannotTriage, OSError) as unreadable:
             yield {"path": str(path), "error": f"cannot be read: {unreadable}"}
             continue
-        rules = [_asked(rule, header) for rule in settings.rule]
-        yield {"path": str(path), "rules": rules, **_counting(verdict_on(settings.rule, header))}
+        rules = [_asked(rule, header, sender) for rule in settings.rule]
+        yield {"path": str(path), "rules": rules, **_counting(verdict_on(settings.rule, header, sender))}
 
 
 def _files(paths: list[Path]) -> Iterator[Path]:
@@ -37,10 +37,13 @@ def _files(paths: list[Path]) -> Iterator[Path]:
         yield from sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
 
 
-def _asked(rule: Rule, header: Dataset) -> dict[str, Any]:
+def _asked(rule: Rule, header: Dataset, sender: str) -> dict[str, Any]:
+    if not is_for(rule, sender):
+        because = f"the sender {'is ' + sender if sender else 'is not given; say it with --sender'}"
+        return {"rule": rule.name, "matches": False, "because": because}
     unmet = first_unmet(rule.match, header)
     if unmet is None:
-        return {"rule": rule.name, "matches": True, "because": ", ".join(rule.match)}
+        return {"rule": rule.name, "matches": True, "because": ", ".join(rule.match) or "the sender"}
     return {"rule": rule.name, "matches": False, "because": f"{unmet} {_found(header, unmet)}"}
 
 

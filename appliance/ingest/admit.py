@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import DBAPIError
 
 from appliance.disk.days import count_received
@@ -22,8 +21,9 @@ from appliance.errors import (
     ReceiveError,
 )
 from appliance.history import record_event
+from appliance.ingest.aside import known_among, list_aside
 from appliance.ingest.header import Header, dataset_digest, read_header
-from appliance.schema import StudyState, instances, set_aside, studies
+from appliance.schema import StudyState, instances, studies
 from appliance.settings import Dicom, Limits
 from store_forward.database import reading, writing
 from store_forward.errors import SpoolFull
@@ -37,7 +37,6 @@ class Admitted(StrEnum):
     ALREADY_HELD = "already_held"
 
 
-_UIDS_AT_ONCE = 500
 #: States in which a newcomer means that the decision, or the one being made, no longer covers the study.
 _PAST_READING = (StudyState.TRIAGING, StudyState.DECIDED, StudyState.SETTLED)
 
@@ -208,20 +207,10 @@ class Admission:
     def _keep_aside(
         self, kept: StoredObject, header: Header | None, refused: ReceiveError, source: str, now: float
     ) -> None:
-        uids = {
-            "sop_instance_uid": header.sop_instance_uid if header else "",
-            "study_instance_uid": header.study_instance_uid if header else "",
-        }
-        self._list_aside(kept, uids, (refused.reason, refused.comment), source, now)
-
-    def _list_aside(
-        self, kept: StoredObject, uids: dict[str, str], why: tuple[str, str], source: str, now: float
-    ) -> None:
-        values = {"file_digest": kept.digest, "reason": why[0], "detail": why[1], "source": source, "received_at": now}
-        row = upsert(set_aside).values(**uids, **values)
+        uids = (header.sop_instance_uid, header.study_instance_uid) if header else ("", "")
         with writing(self._engine) as connection:
             _must_be_there(kept)
-            connection.execute(row.on_conflict_do_nothing())
+            list_aside(connection, kept, uids, (refused.reason, refused.comment), source, now)
 
     def set_aside(self, temporary: Path, reason: str, detail: str, source: str, now: float) -> None:
         """Keep a file that is no instance, and list it with its reason; it is durable when this returns.
@@ -230,20 +219,16 @@ class Admission:
         """
         kept = self._keep(temporary)
         try:
-            self._list_aside(kept, {"sop_instance_uid": "", "study_instance_uid": ""}, (reason, detail), source, now)
+            with writing(self._engine) as connection:
+                _must_be_there(kept)
+                list_aside(connection, kept, ("", ""), (reason, detail), source, now)
         except DBAPIError as error:
             raise OutOfResources(f"the database cannot commit ({type(error.orig).__name__})") from error
 
     def known(self, sop_instance_uids: Iterable[str]) -> set[str]:
         """Those of these instances that were taken in or set aside."""
-        asked, found = sorted(sop_instance_uids), set[str]()
         with reading(self._engine) as connection:
-            for start in range(0, len(asked), _UIDS_AT_ONCE):
-                some = asked[start : start + _UIDS_AT_ONCE]
-                for table in (instances, set_aside):
-                    uid = table.c.sop_instance_uid
-                    found.update(connection.execute(select(uid).where(uid.in_(some))).scalars())
-        return found
+            return known_among(connection, sop_instance_uids)
 
     def patience_s(self, source: str) -> float:
         """How long this source may say nothing before what it sends counts as all there is, s."""

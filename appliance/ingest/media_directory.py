@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
+from models.errors import CannotTriage
+from models.pixels import open_dicom
 from models.tolerant_reading import DAMAGED, UNREADABLE, quietly
 
 NAME = "DICOMDIR"
-#: A directory of a full Blu-ray disc has a tenth of it.
-MOST_BYTES = 256 * 1024 * 1024
+#: Of a directory, also after inflating; enough for more than 100,000 images.
+MOST_BYTES = 64 * 1024 * 1024
 _INACTIVE = 0x0000
 _LONGEST_SHOWN = 128
 
@@ -64,14 +65,17 @@ def read_directory(path: Path) -> list[Reference]:
     """
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise DirectoryUnusable(f"{path} has more than {MOST_BYTES} bytes; import the folders of the medium apart")
+            raise DirectoryUnusable(f"{path} has more than {MOST_BYTES} bytes; put its files into the watched folder")
         with quietly():
-            records = dcmread(path).get("DirectoryRecordSequence")
+            directory = open_dicom(path, with_pixels=False, max_inflated_bytes=MOST_BYTES)
+            records = directory.get("DirectoryRecordSequence")
             named = [record for record in records or () if _names_a_file(record)]
             if records is None:
                 raise DirectoryUnusable(f"{path} is DICOM, but no {NAME}: it has no Directory Record Sequence")
             folders = _Folders()
             return [_reference(record, path.parent, folders) for record in named]
+    except CannotTriage as refused:
+        raise DirectoryUnusable(f"{path} cannot be read ({refused.detail}); copy the medium anew") from None
     except DAMAGED as error:
         raise DirectoryUnusable(f"{path} cannot be read ({type(error).__name__}); copy the medium anew") from None
 

@@ -44,6 +44,12 @@ def values_of(dataset: Dataset, keyword: str) -> list[Any]:
         return [_Unreadable()]
 
 
+def is_like(text: str, wanted: str) -> bool:
+    """Whether a text fits one with wild cards, in any case."""
+    pattern = wanted.strip().casefold().replace("[", "[[]")  # sets of characters are not among DICOM's wild cards
+    return fnmatchcase(text.casefold(), pattern)
+
+
 def _as_list(value: Any) -> list[Any]:
     if value is None:
         return []
@@ -68,8 +74,7 @@ def _holds(dataset: Dataset, keyword: str, wanted: Any) -> bool:
 
 def _equals(wanted: str | float, text: str) -> bool:
     if isinstance(wanted, str):
-        pattern = wanted.strip().casefold().replace("[", "[[]")  # sets of characters are not among DICOM's wild cards
-        return fnmatchcase(text.casefold(), pattern)
+        return is_like(text, wanted)
     try:
         return float(text) == wanted
     except ValueError:

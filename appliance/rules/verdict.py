@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydicom.dataset import Dataset
 from sqlalchemy import Row
 
-from appliance.rules.conditions import first_unmet
+from appliance.rules.conditions import first_unmet, is_like
 from appliance.settings import Rule
 from models.reasons import Reason
 from store_forward.outbox import DeliveryRequest
@@ -85,9 +85,14 @@ def orders_of(study: Row[Any]) -> Orders:
     return Orders(None if study.send_to is None else tuple(study.send_to), study.send_priority)
 
 
-def verdict_on(rules: Sequence[Rule], header: Dataset) -> Verdict:
+def is_for(rule: Rule, sender: str) -> bool:
+    """Whether a rule is for what this sender sends: a calling AE title, or what stands for one."""
+    return not rule.senders or any(is_like(sender, one) for one in rule.senders)
+
+
+def verdict_on(rules: Sequence[Rule], header: Dataset, sender: str) -> Verdict:
     """Ask the rules about one image."""
-    matching = [rule for rule in rules if first_unmet(rule.match, header) is None]
+    matching = [rule for rule in rules if is_for(rule, sender) and first_unmet(rule.match, header) is None]
     return Verdict(
         triage=next((rule for rule in matching if rule.triage is not None), None),
         send_to=next((rule for rule in matching if rule.send_to is not None), None),

@@ -18,12 +18,16 @@ _OPEN_DELIVERIES = ("waiting", "leased", "parked")
 
 @dataclass(frozen=True)
 class Claim:
-    """One study at one revision, with its instances as ``(sop_instance_uid, file_digest)`` in a fixed order."""
+    """One study at one revision, with its instances as ``(sop_instance_uid, file_digest)`` in a fixed order.
+
+    ``senders`` says of each who sent it.
+    """
 
     study_instance_uid: str
     revision: int
     attempt: int
     instances: tuple[tuple[str, str], ...]
+    senders: tuple[str, ...] = ()
 
     @property
     def images_digest(self) -> str:
@@ -74,11 +78,12 @@ def claim_next(connection: Connection, now: float) -> Claim | None:
     )
     record_event(connection, uid, now, "triaging", f"attempt {row.triage_attempts + 1}")
     members = connection.execute(
-        select(instances.c.sop_instance_uid, instances.c.file_digest)
+        select(instances.c.sop_instance_uid, instances.c.file_digest, instances.c.source)
         .where(instances.c.study_instance_uid == uid)
         .order_by(instances.c.series_instance_uid, instances.c.sop_instance_uid)
     ).all()
-    return Claim(uid, row.revision, row.triage_attempts + 1, tuple((m[0], m[1]) for m in members))
+    senders = tuple(member.source for member in members)
+    return Claim(uid, row.revision, row.triage_attempts + 1, tuple((m[0], m[1]) for m in members), senders)
 
 
 def still_ours(connection: Connection, claim: Claim) -> bool:

@@ -148,18 +148,18 @@ class TriageWorker:
         if claim.attempt > most:
             given_up = StudyDecision(Decision.not_triaged, Reason.worker_gave_up, f"{most} attempts")
             headers = paths if claim.attempt == most + 1 else []  # should even a header bring the worker down
-            ruling = Ruling(self._settings, headers)
+            ruling = Ruling(self._settings, headers, claim)
             orders = ruling.orders(given_up.reason)
             prepared = self._payloads.prepare(claim, headers, [], given_up, now, with_pixels=False, orders=orders)
-            return ruling.written_into(prepared, claim)
-        ruling = Ruling(self._settings, paths)
+            return ruling.written_into(prepared)
+        ruling = Ruling(self._settings, paths, claim)
         results = [
             self._read(uid, path, verdict)
             for (uid, _), path, verdict in zip(claim.instances, paths, ruling.verdicts, strict=True)
         ]
         decision = decide_study(results)
         prepared = self._payloads.prepare(claim, paths, results, decision, now, orders=ruling.orders(decision.reason))
-        return ruling.written_into(prepared, claim)
+        return ruling.written_into(prepared)
 
     def _read(self, sop_instance_uid: str, path: Path, verdict: Verdict = UNRULED) -> ImageResult:
         assert self._readers is not None, "start() comes first"

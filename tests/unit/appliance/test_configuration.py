@@ -176,7 +176,8 @@ name = "qa"
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        ('triage = "exclude"', "rule.0.match: is missing"),
+        ('triage = "exclude"', "it has neither match nor senders"),
+        ("senders = ['SEVENTEENLETTERS17']\ntriage = 'exclude'", "at most 16 characters"),
         ('match = {}\ntriage = "exclude"', "there is no condition"),
         ('match = { PatientId = "QA*" }\ntriage = "exclude"', "did you mean PatientID?"),
         ('match = { Zzzzzzzz = "QA*" }\ntriage = "exclude"', "is no DICOM keyword; see PS3.6"),

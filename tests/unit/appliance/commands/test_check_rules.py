@@ -97,3 +97,16 @@ def test_wrong_use(configuration: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert check(configuration, "--rules", tmp_path / "empty")[0] == 1
     assert check(configuration, "--rules", tmp_path, "--repair")[0] == 2
+
+
+def test_a_rule_for_a_sender_needs_one(configuration: Path, tmp_path: Path) -> None:
+    """Nobody has sent the file that is looked at, so it can be said who did."""
+    with configuration.open("a") as file:
+        file.write('[[rule]]\nname = "desk"\nsenders = ["DESK?"]\ntriage = "exclude"\n')
+    path = as_file(chest_radiograph(), tmp_path / "image.dcm")
+    assert (
+        "  desk: does not match: the sender is not given; say it with --sender"
+        in check(configuration, "--rules", path)[1]
+    )
+    assert "  desk: does not match: the sender is CT1" in check(configuration, "--rules", path, "--sender", "CT1")[1]
+    assert "  desk: matches: the sender" in check(configuration, "--rules", path, "--sender", "DESK1")[1]

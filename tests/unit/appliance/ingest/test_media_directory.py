@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from appliance.ingest import media_directory
 from appliance.ingest.media_directory import DirectoryUnusable, directory_in, read_directory
@@ -133,3 +135,16 @@ def test_a_torn_directory_ends_with_words(medium: Path, cut: float) -> None:
     except DirectoryUnusable as unusable:
         assert "cannot be read" in str(unusable) or "no Directory Record" in str(unusable)
     assert len(found) <= 2
+
+
+def test_a_deflated_bomb_is_refused(medium: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit counts after inflating, before the bytes are made."""
+    path = medium / "DICOMDIR"
+    directory = dcmread(path)
+    directory.add_new(0x00420011, "OB", b"\0" * 2_000_000)
+    directory.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    directory.save_as(path)
+    assert path.stat().st_size < 100_000
+    monkeypatch.setattr(media_directory, "MOST_BYTES", 1_000_000)
+    with pytest.raises(DirectoryUnusable, match="cannot be read"):
+        read_directory(path)

@@ -167,3 +167,14 @@ def test_a_file_that_is_not_dicom_any_more_meets_no_rule(reading_box: ReadingBox
     path.write_bytes(b"\0" * 200)
     read_all(box)
     assert box.study(study).reason == "not_dicom"
+
+
+def test_a_rule_asks_who_sent_each_image(reading_box: ReadingBox) -> None:
+    """One image of the study from the scanner, one from elsewhere."""
+    box = reading_box(rule=[{"name": "elsewhere", "senders": ["PACS*"], "triage": "exclude"}])
+    box.admit(second(), source="PACS1")
+    study = box.receive(image("routine"))
+    read_all(box)
+    assert box.study(study).detail == "1 of 2 instances left out: rule elsewhere"
+    left_out = {one.source: one.left_out_by for one in box.rows(instances)}
+    assert left_out == {"PACS1": "elsewhere", "SCANNER": None}
