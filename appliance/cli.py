@@ -228,6 +228,11 @@ def check(
     repair: Annotated[
         bool, typer.Option("--repair", help="Put database and spool right; what is damaged goes to quarantine.")
     ] = False,
+    rules: Annotated[
+        list[Path] | None,
+        typer.Option("--rules", help="Only say what the rules would do with this file or folder; repeatable."),
+    ] = None,
+    sender: Annotated[str, typer.Option("--sender", help="With --rules: as if sent by this calling AE title.")] = "",
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -235,6 +240,10 @@ def check(
     from appliance.commands.check import examine
 
     settings = load_settings(config)
+    if rules:
+        if rehash or repair:
+            raise typer.BadParameter("--rules examines nothing else; leave out --rehash and --repair")
+        return _try_rules(settings, rules, sender, as_json)
     with redirect_stdout(sys.stderr):  # what a repair logs is no data
         results = examine(settings, rehash=rehash, repair=repair)
     for result in results:
@@ -244,6 +253,42 @@ def check(
             word = ("DONE" if result.repaired else "ok  ") if result.ok else "BAD "
             _say(f"{word} {result.what}: {result.detail}")
     if not all(result.ok for result in results):
+        raise typer.Exit(1)
+
+
+def _try_rules(settings: Settings, paths: list[Path], sender: str, as_json: bool) -> None:
+    from appliance.commands.check_rules import as_text, try_rules
+
+    rows = list(try_rules(settings, paths, sender))
+    for row in rows:
+        _emit(row) if as_json else _say(as_text(row))
+    if not rows or any("error" in row for row in rows):
+        raise typer.Exit(1) if rows else _fail("there is no file in what --rules names")
+
+
+@app.command("import")
+def import_(
+    medium: Annotated[Path, typer.Argument(help="A DICOMDIR, or the folder it lies in, such as a mounted CD.")],
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Take in what a DICOMDIR names; the medium is only read. Exit status 1 when something of it is not taken."""
+    from appliance.commands.import_media import as_line, as_row, import_media, summary
+    from appliance.ingest.media_directory import DirectoryUnusable
+
+    results = []
+    try:
+        for one in import_media(medium, load_settings(config)):
+            results.append(one)
+            if as_json:
+                _emit(as_row(one))
+            elif not one.outcome.is_taken:
+                _say(as_line(one))
+    except DirectoryUnusable as unusable:
+        raise _fail(str(unusable)) from None
+    if not as_json:
+        _say(summary(results))
+    if not all(one.outcome.is_taken for one in results):
         raise typer.Exit(1)
 
 

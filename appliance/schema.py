@@ -89,6 +89,8 @@ studies = Table(
     Column("answered_at", Float),
     Column("agreement", Text),
     Column("settled_at", Float),
+    Column("send_to", JSON(none_as_null=True)),  # by a rule: the archives that get the results; null: all
+    Column("send_priority", Text),  # by a rule: urgent | bulk
     Index("studies_by_state", "state", "completes_at"),
     Index("studies_by_arrival", "last_received_at"),
 )
@@ -115,6 +117,7 @@ instances = Table(
     Column("source", Text, nullable=False),
     Column("received_at", Float, nullable=False),
     Column("committed_at", Float),  # promised by storage commitment to whoever asked: retention leaves it
+    Column("left_out_by", Text),  # the rule that says it is not to be read
 )
 
 #: What was kept but not taken in: other bytes under a known UID, files that are not DICOM, torn files.

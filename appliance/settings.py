@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from appliance.rules.checks import checked_conditions
 from store_forward.room import Marks, Room
 
 AETitle = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16)]
@@ -401,6 +402,40 @@ class Webhook(Section):
         return self
 
 
+class Rule(Section):
+    """What is done with images whose header meets every condition; see appliance/rules/verdict.py for the order."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,31}$", description="its name, for history and page")
+    match: Annotated[dict[str, Any], AfterValidator(checked_conditions)] = Field(
+        default={},
+        description="DICOM keywords, each with a text, a number, a list of these, `true`, `false` or a table",
+    )
+    senders: tuple[AETitle, ...] = Field(
+        default=(), description="calling AE titles it is for, or `FOLDER`, `MEDIA`; `*` and `?` allowed; empty: all"
+    )
+    triage: Literal["include", "exclude", "phantom"] | None = Field(
+        default=None, description="read the image; do not; or do not and send nothing; none: the rule does not say"
+    )
+    send_to: tuple[str, ...] | None = Field(
+        default=None, description="names of the `[[pacs]]` that get the results; none: the rule does not say"
+    )
+    priority: Literal["urgent", "bulk"] | None = Field(
+        default=None, description="send at priority 0, or 3 unless found urgent; none: the rule does not say"
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Rule:
+        if not self.match and not self.senders:
+            raise ValueError('it has neither match nor senders; for every image write match = { SOPInstanceUID = "*" }')
+        if self.triage is None and self.send_to is None and self.priority is None:
+            raise ValueError("it says nothing; give triage, send_to or priority")
+        if self.triage == "phantom" and (self.send_to is not None or self.priority is not None):
+            raise ValueError(
+                'of a phantom nothing is sent; leave out send_to and priority, or write triage = "exclude"'
+            )
+        return self
+
+
 class Page(Section):
     """The local status page."""
 
@@ -465,6 +500,7 @@ class Settings(Section):
     cloud: Cloud = Cloud()
     pacs: tuple[Pacs, ...] = ()
     webhook: tuple[Webhook, ...] = ()
+    rule: tuple[Rule, ...] = ()
     page: Page = Page()
     standby: Standby = Standby()
     cloud_endpoint: CloudEndpoint = CloudEndpoint()
@@ -481,6 +517,19 @@ class Settings(Section):
                 f"name = {twice[0]!r} is taken; every [[pacs]] and [[webhook]] needs a name of its own, not 'cloud'"
             )
         return found
+
+    @field_validator("rule")
+    @classmethod
+    def _rules_fit(cls, rules: tuple[Rule, ...], others: ValidationInfo) -> tuple[Rule, ...]:
+        names = [rule.name for rule in rules]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"name = {twice[0]!r} is taken; every [[rule]] needs a name of its own")
+        archives = [peer.name for peer in others.data.get("pacs", ())]
+        for rule in rules:
+            if unknown := [name for name in rule.send_to or () if name not in archives and "pacs" in others.data]:
+                there = ", ".join(archives) or "none at all"
+                raise ValueError(f"rule {rule.name!r} sends to {unknown[0]!r}, which is no [[pacs]]; there is {there}")
+        return rules
 
     @property
     def commits(self) -> bool:

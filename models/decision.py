@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from models.reasons import Reason
+from models.reasons import RULED_OUT, UNCOUNTED, Reason
 
 
 class Decision(StrEnum):
@@ -146,11 +146,28 @@ def decide(abnormality: float, thresholds: Thresholds) -> Decision:
 def decide_study(results: Sequence[ImageResult]) -> StudyDecision:
     """A study: its worst image decides, and it is ``routine`` only when every image was read and is routine.
 
-    Objects that are no images (reports, notes, segmentations) do not count. If some images are routine and
-    others could not be read or fit no pack, the study is escalated with ``partly_covered``: the absence of a
-    finding is claimed only for what was read.
+    Objects that are no images (reports, notes, segmentations) do not count, nor does what a rule of the site leaves
+    out, which the detail names. If some images are routine and others could not be read or fit no pack, the study is
+    escalated with ``partly_covered``: the absence of a finding is claimed only for what was read.
     """
-    images = [index for index, result in enumerate(results) if result.reason is not Reason.not_an_image]
+    images = [index for index, result in enumerate(results) if result.reason not in UNCOUNTED]
+    left_out = [index for index, result in enumerate(results) if result.reason in RULED_OUT]
+    if not left_out:
+        return _decide_images(results, images)
+    if not images:
+        phantom = all(results[index].reason is Reason.phantom for index in left_out)
+        reason = Reason.phantom if phantom else Reason.excluded_by_rule
+        return StudyDecision(Decision.not_triaged, reason, _who_left_out(results, left_out), left_out[0])
+    decided = _decide_images(results, images)
+    note = f"{len(left_out)} of {len(results)} instances left out: {_who_left_out(results, left_out)}"
+    return replace(decided, detail=f"{decided.detail}; {note}" if decided.detail else note)
+
+
+def _who_left_out(results: Sequence[ImageResult], left_out: list[int]) -> str:
+    return ", ".join(dict.fromkeys(results[index].detail for index in left_out))
+
+
+def _decide_images(results: Sequence[ImageResult], images: list[int]) -> StudyDecision:
     if not images:
         return StudyDecision(Decision.not_triaged, Reason.no_images)
     for decision in (Decision.urgent, Decision.escalate):

@@ -33,6 +33,8 @@ class Reason(StrEnum):
     partly_covered = "partly_covered"
     worker_gave_up = "worker_gave_up"
     features_not_understood = "features_not_understood"
+    excluded_by_rule = "excluded_by_rule"
+    phantom = "phantom"
 
 
 #: The image is sound, but no installed pack was made for it. Only these may become an escalation.
@@ -50,6 +52,12 @@ SCOPE_REASONS = frozenset(
         Reason.no_pack,
     }
 )
+
+#: A rule of the site says that the object is not to be read.
+RULED_OUT = frozenset({Reason.excluded_by_rule, Reason.phantom})
+
+#: Objects that do not count when a study is decided.
+UNCOUNTED = RULED_OUT | {Reason.not_an_image}
 
 #: One sentence for a person, with what to do about it.
 EXPLANATIONS: dict[Reason, str] = {
@@ -94,4 +102,6 @@ EXPLANATIONS: dict[Reason, str] = {
     Reason.features_not_understood: (
         "the cloud could not read the features that were sent; the image is sent instead, if it may leave the box"
     ),
+    Reason.excluded_by_rule: "a rule of this site says that this is not to be read here; have it read as usual",
+    Reason.phantom: "a rule of this site says that this is a phantom or a test of quality; nothing is sent of it",
 }

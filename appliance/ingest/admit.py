@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, insert, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import DBAPIError
 
 from appliance.disk.days import count_received
@@ -23,11 +22,12 @@ from appliance.errors import (
 )
 from appliance.history import record_event
 from appliance.ingest import statements
+from appliance.ingest.aside import known_among, list_aside
 from appliance.ingest.header import Header, dataset_digest, read_header
 from appliance.ingest.procedure_steps import image_arrived
-from appliance.schema import StudyState, instances, set_aside, studies
+from appliance.schema import StudyState, instances, studies
 from appliance.settings import Dicom, Limits
-from store_forward.database import writing
+from store_forward.database import reading, writing
 from store_forward.errors import SpoolFull
 from store_forward.spool import Spool, StoredObject
 
@@ -87,7 +87,7 @@ class Admission:
         except DBAPIError as error:
             raise OutOfResources(f"the database cannot commit ({type(error.orig).__name__})") from error
 
-    def _keep(self, temporary: Path, digest: str | None) -> StoredObject:
+    def _keep(self, temporary: Path, digest: str | None = None) -> StoredObject:
         """Into the spool, unless that would go below the floor; what cannot be kept must not fill the disk either."""
         try:
             self._spool.require_room()
@@ -212,18 +212,32 @@ class Admission:
     def _keep_aside(
         self, kept: StoredObject, header: Header | None, refused: ReceiveError, source: str, now: float
     ) -> None:
-        row = upsert(set_aside).values(
-            sop_instance_uid=header.sop_instance_uid if header else "",
-            study_instance_uid=header.study_instance_uid if header else "",
-            file_digest=kept.digest,
-            reason=refused.reason,
-            detail=refused.comment,
-            source=source,
-            received_at=now,
-        )
+        uids = (header.sop_instance_uid, header.study_instance_uid) if header else ("", "")
         with writing(self._engine) as connection:
             _must_be_there(kept)
-            connection.execute(row.on_conflict_do_nothing())
+            list_aside(connection, kept, uids, (refused.reason, refused.comment), source, now)
+
+    def set_aside(self, temporary: Path, reason: str, detail: str, source: str, now: float) -> None:
+        """Keep a file that is no instance, and list it with its reason; it is durable when this returns.
+
+        Raises OutOfResources.
+        """
+        kept = self._keep(temporary)
+        try:
+            with writing(self._engine) as connection:
+                _must_be_there(kept)
+                list_aside(connection, kept, ("", ""), (reason, detail), source, now)
+        except DBAPIError as error:
+            raise OutOfResources(f"the database cannot commit ({type(error.orig).__name__})") from error
+
+    def known(self, sop_instance_uids: Iterable[str]) -> set[str]:
+        """Those of these instances that were taken in or set aside."""
+        with reading(self._engine) as connection:
+            return known_among(connection, sop_instance_uids)
+
+    def patience_s(self, source: str) -> float:
+        """How long this source may say nothing before what it sends counts as all there is, s."""
+        return self._dicom.association_timeout_for(source)
 
     def released(self, study_instance_uids: Iterable[str], source: str, now: float) -> None:
         """The sender is done: each study is complete after the quiet time, unless more arrives."""

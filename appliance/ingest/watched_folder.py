@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import shutil
 import threading
 import time
 from pathlib import Path
@@ -12,13 +10,13 @@ import structlog
 
 from appliance.errors import InstanceTooLarge, OutOfResources, ReceiveError
 from appliance.ingest.admit import Admission
-from store_forward.errors import SpoolFull
+from appliance.ingest.copied import copied
+from appliance.ingest.folder_directories import FolderDirectories
 from store_forward.room import Room
 from store_forward.spool import Spool
 
 log = structlog.get_logger()
 SOURCE = "FOLDER"
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class WatchedFolder:
@@ -32,6 +30,7 @@ class WatchedFolder:
         self._settle_s = settle_s
         self._admission = admission
         self._spool = spool
+        self._directories = FolderDirectories(admission, spool, SOURCE)
         self._seen: dict[Path, tuple[int, int, float]] = {}
         self._too_large: dict[Path, int] = {}  # with the time of its last change
         self._waiting = False
@@ -45,9 +44,12 @@ class WatchedFolder:
         taken, studies = 0, set()
         for path in self._settled_files(now) if self._has_room() else []:
             try:
+                if self._directories.take(path, now):
+                    continue
                 study = self._take(path, now)
             except OutOfResources as full:
                 log.warning("folder.waiting", cause=full.comment)
+                self._directories.forget()
                 break
             except OSError as error:
                 log.warning("folder.file_stays", cause=error.strerror)
@@ -61,6 +63,8 @@ class WatchedFolder:
 
     def _has_room(self) -> bool:
         waited, self._waiting = self._waiting, self._spool.room() >= Room.NO_BULK
+        if self._waiting:
+            self._directories.forget()
         if self._waiting and not waited:
             log.warning("folder.waiting", cause="the disk has no room for what can wait")
         return not self._waiting
@@ -86,7 +90,7 @@ class WatchedFolder:
         return settled
 
     def _take(self, path: Path, now: float) -> str | None:
-        temporary = self._copy(path)
+        temporary = copied(path, self._spool)
         try:
             _, study = self._admission.admit(temporary, SOURCE, now)
         except OutOfResources:
@@ -100,20 +104,6 @@ class WatchedFolder:
             study = None
         path.unlink(missing_ok=True)
         return study
-
-    def _copy(self, path: Path) -> Path:
-        try:
-            temporary = self._spool.temporary(path.stat().st_size)
-        except SpoolFull as full:
-            raise OutOfResources(str(full)) from full
-        try:
-            shutil.copyfile(path, temporary)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            if error.errno not in _NO_ROOM:
-                raise
-            raise OutOfResources(f"a file of the watched folder cannot be copied: {error.strerror}") from error
-        return temporary
 
     def watch(self, stop: threading.Event, pause_s: float = 0.5) -> None:
         """Scan until told to stop."""

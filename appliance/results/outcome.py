@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from appliance.rules.verdict import NO_ORDERS, Orders
 from appliance.schema import Agreement
 from models.decision import Decision, Lines, PackIdentity
 from models.reasons import EXPLANATIONS, Reason
@@ -65,7 +66,8 @@ class StudyOutcome:
     finding that the heat map of the deciding image is drawn for. ``provisional`` while the full model is asked.
     ``images_digest`` names the set of images that were given to be read. ``lines`` are those it was decided with, None
     when no model could speak. ``urgent_images`` are the SOP Instance UIDs of the images that were found urgent.
-    ``earlier`` is what was decided before a late image came.
+    ``earlier`` is what was decided before a late image came. ``orders`` are what the site's rules say of how it goes
+    out.
     """
 
     study_instance_uid: str
@@ -85,6 +87,7 @@ class StudyOutcome:
     lines: Lines | None = None
     urgent_images: tuple[str, ...] = ()
     earlier: Earlier | None = None
+    orders: Orders = NO_ORDERS
 
     @property
     def edition(self) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 from appliance.disk.days import count_made
 from appliance.history import record_event
 from appliance.results.outcome import AmendedAnswer, Basis, ImageFinding, StudyOutcome
+from appliance.rules.verdict import orders_of
 from appliance.schema import Agreement, answers, findings, instances, studies
 from appliance.standby.marks import about, apply_marks
 from appliance.triage.deliveries import ESCALATIONS, FEATURES, IMAGE
@@ -109,6 +110,7 @@ def _amended_outcome(connection: Connection, study: Row[Any], answer: Answer) ->
         provisional=basis == "features" and image_is_asked(connection, study),
         images_digest=study.images_digest,
         lines=_lines_of(study),
+        orders=orders_of(study),
         answer=AmendedAnswer(
             decision=decision,
             reason=reason,

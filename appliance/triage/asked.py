@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from appliance.privacy.deidentify import pseudonymous_uid
 from appliance.triage.deliveries import Subject, escalation, features_first
 from models.decision import ImageResult
-from models.reasons import Reason
+from models.reasons import UNCOUNTED
 from store_forward.features import PictureFeatures, StudyFeatures
 from store_forward.outbox import DeliveryRequest
 from store_forward.spool import StoredObject
@@ -40,9 +40,9 @@ def features_of(study_instance_uid: str, read: Sequence[ImageResult], key: bytes
     """The features of every picture of a study, under its pseudonyms.
 
     None when they would not stand for the whole: a picture was not read, or has no features because the pack has no
-    head, or two packs read the study.
+    head, or two packs read the study. What the site's rules leave out is no part of it.
     """
-    pictures = [result for result in read if result.reason is not Reason.not_an_image]
+    pictures = [result for result in read if result.reason not in UNCOUNTED]
     packs = {result.pack for result in pictures}
     pack = packs.pop() if len(packs) == 1 else None
     if pack is None:

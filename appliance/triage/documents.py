@@ -62,13 +62,13 @@ class DocumentMaker:
 
         ``paths`` are the instances that the report names, ``shown`` the image that decided, when a model read it.
         """
-        if not self._pacs:
+        if not outcome.orders.archives(one.name for one in self._pacs):
             return Made()
         headers = _headers(paths)
         if not headers:
             return Made(notes=(NO_HEADERS,))
         sent = self._documents(headers, outcome, "report")
-        if shown is None or not (self._takers("picture") or self._takers("parametric_map")):
+        if shown is None or not (self._takers("picture", outcome) or self._takers("parametric_map", outcome)):
             return Made(tuple(sent))
         pictures, notes = self._pictures(shown, outcome)
         return Made((*sent, *pictures), tuple(notes))
@@ -78,7 +78,7 @@ class DocumentMaker:
 
         ``picture`` is the digest of the one that was made of the decision; the full model's answer is written below it.
         """
-        if not self._pacs:
+        if not outcome.orders.archives(one.name for one in self._pacs):
             return Made()
         headers = _headers(paths)
         if not headers:
@@ -90,7 +90,7 @@ class DocumentMaker:
             outcome = replace(outcome, urgent_images=tuple(images))  # of several it does not say which
         kind = "features_report" if from_features else "amended_report"
         sent = self._documents(headers, outcome, kind)
-        if picture is None or from_features or not (takers := self._takers("picture")):
+        if picture is None or from_features or not (takers := self._takers("picture", outcome)):
             return Made(tuple(sent))
         if self._spool.room() >= Room.NO_BULK:
             return Made(tuple(sent), (NO_ROOM,))
@@ -101,10 +101,10 @@ class DocumentMaker:
 
     def _documents(self, headers: Sequence[Dataset], outcome: StudyOutcome, kind: str) -> list[DeliveryRequest]:
         sent = []
-        if takers := self._takers("report"):
+        if takers := self._takers("report", outcome):
             sent += self._send(kind, takers, build_report(headers, outcome), outcome)
         urgent = any(str(one.SOPInstanceUID) in outcome.urgent_images for one in headers)
-        if urgent and (takers := self._takers("key_objects")):
+        if urgent and (takers := self._takers("key_objects", outcome)):
             sent += self._send("key_objects", takers, build_key_objects(headers, outcome), outcome)
         return sent
 
@@ -113,10 +113,10 @@ class DocumentMaker:
         if self._spool.room() >= Room.NO_BULK:
             return [], [NO_ROOM]
         sent, notes = [], []
-        if takers := self._takers("picture"):
+        if takers := self._takers("picture", outcome):
             made = build_picture(shown.header, shown.pixels, shown.heat_map, outcome)
             sent += self._send("picture", takers, made, outcome)
-        if shown.heat_map is not None and (takers := self._takers("parametric_map")):
+        if shown.heat_map is not None and (takers := self._takers("parametric_map", outcome)):
             if can_be_mapped(shown.header):
                 made = build_map(shown.header, shown.heat_map, outcome)
                 sent += self._send("parametric_map", takers, made, outcome)
@@ -124,8 +124,8 @@ class DocumentMaker:
                 notes.append(NO_PLACE)
         return sent, notes
 
-    def _takers(self, what: ResultKind) -> list[str]:
-        return [one.name for one in self._pacs if what in one.results]
+    def _takers(self, what: ResultKind, outcome: StudyOutcome) -> list[str]:
+        return outcome.orders.archives(one.name for one in self._pacs if what in one.results)
 
     def _send(self, kind: str, takers: Sequence[str], file: bytes, outcome: StudyOutcome) -> list[DeliveryRequest]:
         stored, subject = self._spool.keep_bytes(file), subject_of(outcome)

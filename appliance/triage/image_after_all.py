@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from sqlalchemy import Connection, Engine, Row, select
 
 from appliance.disk.days import count_made
 from appliance.history import record_event
+from appliance.rules.verdict import orders_of
 from appliance.schema import instances, studies
 from appliance.standby.marks import about
 from appliance.triage.deliveries import FEATURES, IMAGE, Subject, escalation
@@ -44,7 +46,10 @@ def image_request(engine: Engine, payloads: PayloadMaker, spool: Spool, study: R
             return DeliveryRequest(**request_of(queued))
         paths = _paths(connection, uid, spool)
     made = payloads.image_after_all(paths)
-    return escalation(_subject(study), made.archive, made.left_out) if made.archive is not None else None
+    if made.archive is None:
+        return None
+    request = escalation(_subject(study), made.archive, made.left_out)
+    return replace(request, priority=_asking(study))
 
 
 def send_image(connection: Connection, study: Row[Any], request: DeliveryRequest, answer: Answer, now: float) -> None:
@@ -57,8 +62,12 @@ def send_image(connection: Connection, study: Row[Any], request: DeliveryRequest
     if connection.execute(select(deliveries.c.id).where(deliveries.c.key == request.key)).first() is None:
         count_made(connection, now, [request])
         reuse_answer(connection, request.payload)
-    hasten(connection, enqueue(connection, about(study.images_digest, request), now), _subject(study).asking)
+    hasten(connection, enqueue(connection, about(study.images_digest, request), now), _asking(study))
     record_event(connection, study.study_instance_uid, now, "image_asked_for", answer.reason or answer.decision)
+
+
+def _asking(study: Row[Any]) -> int:
+    return orders_of(study).urgency(_subject(study).asking)
 
 
 def _subject(study: Row[Any]) -> Subject:
@@ -67,6 +76,6 @@ def _subject(study: Row[Any]) -> Subject:
 
 def _paths(connection: Connection, study_instance_uid: str, spool: Spool) -> list[Path]:
     c = instances.c
-    query = select(c.file_digest).where(c.study_instance_uid == study_instance_uid)
+    query = select(c.file_digest).where(c.study_instance_uid == study_instance_uid, c.left_out_by.is_(None))
     digests = connection.execute(query.order_by(c.series_instance_uid, c.sop_instance_uid)).scalars()
     return [spool.path(digest) for digest in digests]

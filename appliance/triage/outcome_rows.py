@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -10,7 +11,7 @@ from appliance.disk.days import count_made
 from appliance.disk.removals import ask_removal
 from appliance.history import record_event
 from appliance.results.outcome import StudyOutcome
-from appliance.schema import StudyState, answers, findings, studies
+from appliance.schema import StudyState, answers, findings, instances, studies
 from appliance.standby.marks import about, apply_marks
 from appliance.triage.deliveries import ESCALATIONS
 from appliance.triage.queue import Claim, settle_if_done, still_ours
@@ -28,6 +29,9 @@ class Prepared:
     heat_map: str | None
     thumbnail: str | None
     notes: tuple[str, ...] = ()
+    ruled: tuple[str, ...] = ()
+    left_out_by: Mapping[str, str] = field(default_factory=dict)
+    """By SOP Instance UID: the rule that says it is not to be read."""
 
 
 def commit_outcome(connection: Connection, claim: Claim, prepared: Prepared) -> bool:
@@ -47,6 +51,7 @@ def commit_outcome(connection: Connection, claim: Claim, prepared: Prepared) -> 
             insert(findings).values(study_instance_uid=uid, revision=claim.revision, source="box", **row)
         )
     at = outcome.decided_at
+    _write_rules(connection, uid, prepared)
     record_event(connection, uid, at, "decided", _words(outcome))
     for note in prepared.notes:
         record_event(connection, uid, at, "not_sent", note)
@@ -58,6 +63,16 @@ def commit_outcome(connection: Connection, claim: Claim, prepared: Prepared) -> 
     apply_marks(connection, uid, at)
     settle_if_done(connection, uid, at)
     return True
+
+
+def _write_rules(connection: Connection, uid: str, prepared: Prepared) -> None:
+    """Which rules counted, and what they left out; what an earlier revision left out no longer counts."""
+    for words in prepared.ruled:
+        record_event(connection, uid, prepared.outcome.decided_at, "ruled", words)
+    of_study = update(instances).where(instances.c.study_instance_uid == uid)
+    connection.execute(of_study.where(instances.c.left_out_by.is_not(None)).values(left_out_by=None))
+    for instance, rule in prepared.left_out_by.items():
+        connection.execute(of_study.where(instances.c.sop_instance_uid == instance).values(left_out_by=rule))
 
 
 def _replace_pictures(connection: Connection, uid: str, prepared: Prepared) -> None:
@@ -95,6 +110,8 @@ def _columns(prepared: Prepared) -> dict[str, object]:
         "heat_map_finding": outcome.shown.name if outcome.shown else None,
         "thumbnail": prepared.thumbnail,
         "escalated": prepared.escalated,
+        "send_to": list(outcome.orders.send_to) if outcome.orders.send_to is not None else None,
+        "send_priority": outcome.orders.priority,
         "answer_decision": None,
         "answer_reason": None,
         "answer_pack": None,

@@ -16,6 +16,7 @@ from appliance.privacy.package import package_study
 from appliance.results.event import Event, event_id, event_of
 from appliance.results.outcome import ImageFinding, StudyOutcome
 from appliance.results.picture import as_png, overlay
+from appliance.rules.verdict import NO_ORDERS, Orders
 from appliance.settings import EventType, Settings
 from appliance.triage.asked import Asked, features_of
 from appliance.triage.deliveries import event
@@ -25,6 +26,7 @@ from appliance.triage.queue import Claim
 from models.decision import Decision, ImageResult, StudyDecision
 from models.errors import CannotTriage
 from models.pixels import PixelLimits, grey_image, open_dicom
+from models.reasons import RULED_OUT
 from store_forward.features import write_features
 from store_forward.outbox import DeliveryRequest
 from store_forward.spool import Spool, StoredObject
@@ -53,13 +55,14 @@ class PayloadMaker:
         decision: StudyDecision,
         now: float,
         with_pixels: bool = True,
+        orders: Orders = NO_ORDERS,
     ) -> Prepared:
         """Turn a study's results into what one transaction writes.
 
         ``with_pixels`` is false for a study whose pixels have already brought the worker down.
         """
-        asked = self._asked(claim, paths, read, decision.decision)
-        outcome = replace(_outcome(claim, read, decision, now), provisional=asked.is_asked)
+        asked = self._asked(claim, _not_left_out(paths, read), read, decision.decision)
+        outcome = replace(_outcome(claim, read, decision, now), provisional=asked.is_asked, orders=orders)
         index = decision.index if decision.index is not None else 0
         shown = self._open(paths[index]) if with_pixels and paths else None
         heat_map = read[index].heat_map if read else None
@@ -72,7 +75,7 @@ class PayloadMaker:
         requests += asked.requests(subject_of(outcome))
         return Prepared(
             outcome=outcome,
-            deliveries=tuple(requests),
+            deliveries=tuple(orders.given(requests)),
             escalated=asked.is_asked,
             latency_ms=sum(result.latency_ms.total for result in read) if read else None,
             heat_map=picture.digest if picture else None,
@@ -88,7 +91,8 @@ class PayloadMaker:
     def amended_report(self, paths: Sequence[Path], outcome: StudyOutcome, picture: str | None = None) -> Made:
         """The results once more, now with the cloud's answer in them, and the same for those who get events."""
         made = self._documents.amended(paths, outcome, picture)
-        return replace(made, deliveries=(*made.deliveries, *self._events(outcome, "study.amended")))
+        requests = [*made.deliveries, *self._events(outcome, "study.amended")]
+        return replace(made, deliveries=tuple(outcome.orders.given(requests)))
 
     def _events(self, outcome: StudyOutcome, kind: EventType) -> list[DeliveryRequest]:
         """One for each webhook that wants to know; its id follows from study, images, kind and what is answered."""
@@ -97,7 +101,7 @@ class PayloadMaker:
         name = "event_features" if from_features else kind.replace("study.", "event_")
         requests = []
         for webhook in self._webhooks:
-            if kind not in webhook.events:
+            if kind not in webhook.events or outcome.orders.withheld:
                 continue
             uid = outcome.study_instance_uid
             named = pseudonymous_uid(uid, self._site_key) if webhook.study == "pseudonym" else uid
@@ -182,6 +186,12 @@ def _shown(result: ImageResult) -> ImageFinding | None:
     """The finding that the heat map of this image is drawn for."""
     found = next((one for one in result.findings if one.name == result.shown), None)
     return ImageFinding(result.sop_instance_uid, found.name, found.probability) if found else None
+
+
+def _not_left_out(paths: Sequence[Path], read: Sequence[ImageResult]) -> Sequence[Path]:
+    """What may be asked about: all but what the site's rules leave out."""
+    left_out = {index for index, result in enumerate(read) if result.reason in RULED_OUT}
+    return [path for index, path in enumerate(paths) if index not in left_out]
 
 
 def _sources(paths: Sequence[Path], read: Sequence[ImageResult]) -> list[Path]:

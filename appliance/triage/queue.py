@@ -21,7 +21,7 @@ _OPEN_DELIVERIES = ("waiting", "leased", "parked")
 class Claim:
     """One study at one revision, with its instances as ``(sop_instance_uid, file_digest)`` in a fixed order.
 
-    ``before`` is what was last decided about it, if anything was.
+    ``before`` is what was last decided about it, if anything was; ``senders`` says of each instance who sent it.
     """
 
     study_instance_uid: str
@@ -29,6 +29,7 @@ class Claim:
     attempt: int
     instances: tuple[tuple[str, str], ...]
     before: Earlier | None = None
+    senders: tuple[str, ...] = ()
 
     @property
     def images_digest(self) -> str:
@@ -81,14 +82,15 @@ def claim_next(connection: Connection, now: float) -> Claim | None:
     )
     record_event(connection, uid, now, "triaging", f"attempt {row.triage_attempts + 1}")
     members = connection.execute(
-        select(instances.c.sop_instance_uid, instances.c.file_digest)
+        select(instances.c.sop_instance_uid, instances.c.file_digest, instances.c.source)
         .where(instances.c.study_instance_uid == uid)
         .order_by(instances.c.series_instance_uid, instances.c.sop_instance_uid)
     ).all()
     files = tuple((member.sop_instance_uid, member.file_digest) for member in members)
+    senders = tuple(member.source for member in members)
     answered = row.answer_basis if row.answered_at is not None else None
     before = Earlier(row.images_digest, answered) if row.images_digest else None
-    return Claim(uid, row.revision, row.triage_attempts + 1, files, before)
+    return Claim(uid, row.revision, row.triage_attempts + 1, files, before, senders)
 
 
 def still_ours(connection: Connection, claim: Claim) -> bool:

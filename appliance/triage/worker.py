@@ -18,6 +18,7 @@ from appliance.disk.reconcile import read_again
 from appliance.home import Home
 from appliance.packs import packs_mark
 from appliance.privacy.package import site_key
+from appliance.rules.verdict import UNRULED, Verdict
 from appliance.schema import studies
 from appliance.settings import Settings
 from appliance.triage.amend import apply_next_answer
@@ -26,6 +27,7 @@ from appliance.triage.outcome_rows import Prepared, commit_outcome
 from appliance.triage.payloads import PayloadMaker
 from appliance.triage.queue import Claim, claim_next, complete_quiet_studies, requeue_interrupted
 from appliance.triage.readers import Readers, open_readers
+from appliance.triage.ruling import Ruling
 from models.asking_again import AskingAgain
 from models.decision import Decision, ImageResult, StudyDecision, decide_study
 from models.reasons import Reason
@@ -146,12 +148,23 @@ class TriageWorker:
         if claim.attempt > most:
             given_up = StudyDecision(Decision.not_triaged, Reason.worker_gave_up, f"{most} attempts")
             headers = paths if claim.attempt == most + 1 else []  # should even a header bring the worker down
-            return self._payloads.prepare(claim, headers, [], given_up, now, with_pixels=False)
-        results = [self._read(uid, path) for (uid, _), path in zip(claim.instances, paths, strict=True)]
-        return self._payloads.prepare(claim, paths, results, decide_study(results), now)
+            ruling = Ruling(self._settings, headers, claim)
+            orders = ruling.orders(given_up.reason)
+            prepared = self._payloads.prepare(claim, headers, [], given_up, now, with_pixels=False, orders=orders)
+            return ruling.written_into(prepared)
+        ruling = Ruling(self._settings, paths, claim)
+        results = [
+            self._read(uid, path, verdict)
+            for (uid, _), path, verdict in zip(claim.instances, paths, ruling.verdicts, strict=True)
+        ]
+        decision = decide_study(results)
+        prepared = self._payloads.prepare(claim, paths, results, decision, now, orders=ruling.orders(decision.reason))
+        return ruling.written_into(prepared)
 
-    def _read(self, sop_instance_uid: str, path: Path) -> ImageResult:
+    def _read(self, sop_instance_uid: str, path: Path, verdict: Verdict = UNRULED) -> ImageResult:
         assert self._readers is not None, "start() comes first"
+        if verdict.reason is not None:
+            return ImageResult(sop_instance_uid, Decision.not_triaged, verdict.reason, verdict.words)
         if not path.exists():
             detail = "its file is no longer in the spool; the history says why, else run scanside check"
             return ImageResult(sop_instance_uid, Decision.not_triaged, Reason.unreadable_pixels, detail)

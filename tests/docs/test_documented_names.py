@@ -10,6 +10,7 @@ import pytest
 
 from appliance.errors import ReceiveError
 from appliance.ingest.commitment_requests import Owed
+from appliance.ingest.media_import import ImportOutcome
 from appliance.ingest.step_tables import StepState
 from appliance.results.commitments import FailureReason
 from appliance.results.event import Standing
@@ -66,6 +67,7 @@ NAMES: dict[tuple[str, str], Callable[[], set[str]]] = {
     (ERRORS, "commitment-request-statuses"): lambda: _hexadecimal(commitment_request_statuses()),
     (ERRORS, "report-causes"): report_causes,
     (ERRORS, "deidentification-refusals"): deidentification_refusals,
+    (ERRORS, "import-outcomes"): _values(ImportOutcome),
 }
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.decision import Decision, Finding, ImageResult, Thresholds, decide, decide_study
-from models.reasons import SCOPE_REASONS, Reason
+from models.reasons import RULED_OUT, SCOPE_REASONS, UNCOUNTED, Reason
 
 PROBABILITIES = st.floats(min_value=0.0, max_value=1.0)
 THRESHOLDS = st.tuples(PROBABILITIES, PROBABILITIES).map(
@@ -21,10 +21,13 @@ def _read(abnormality: float) -> ImageResult:
     return ImageResult("1.2", decide(abnormality, LINES), findings=findings, abnormality=abnormality)
 
 
-IMAGE_REASONS = [reason for reason in Reason if reason is not Reason.not_an_image]
+IMAGE_REASONS = [reason for reason in Reason if reason not in UNCOUNTED]
 UNREAD = st.sampled_from(IMAGE_REASONS).map(lambda reason: ImageResult("1.3", Decision.not_triaged, reason))
 SENT_ON = st.sampled_from(sorted(SCOPE_REASONS)).map(lambda reason: ImageResult("1.4", Decision.escalate, reason))
 NO_IMAGE = st.just(ImageResult("1.5", Decision.not_triaged, Reason.not_an_image))
+RULED_OUT_IMAGES = st.sampled_from(sorted(RULED_OUT)).map(
+    lambda reason: ImageResult("1.6", Decision.not_triaged, reason, "rule a")
+)
 STUDIES = st.lists(st.one_of(PROBABILITIES.map(_read), UNREAD, SENT_ON, NO_IMAGE), max_size=6)
 
 
@@ -86,6 +89,20 @@ def test_everything_but_routine_and_urgent_names_its_reason_or_its_uncertain_ima
     if said.decision is Decision.escalate:
         assert said.index is not None
         assert said.reason is not None or results[said.index].findings
+
+
+@given(STUDIES, st.lists(RULED_OUT_IMAGES, min_size=1, max_size=3))
+def test_what_a_rule_leaves_out_decides_nothing_and_is_named(
+    results: list[ImageResult], left_out: list[ImageResult]
+) -> None:
+    """The rest decides as it would alone; when there is no rest nothing is claimed."""
+    alone, said = decide_study(results), decide_study([*left_out, *results])
+    assert "rule a" in said.detail
+    assert said.decision is alone.decision
+    if alone.reason is Reason.no_images:
+        assert said.reason in RULED_OUT
+    else:
+        assert said.reason is alone.reason
 
 
 @given(st.floats().filter(lambda value: not 0.0 <= value <= 1.0), THRESHOLDS)

@@ -160,3 +160,62 @@ def test_a_secret_file_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text(" \n", encoding="utf-8")
     with pytest.raises(ConfigurationInvalid, match="secret file is empty; put the token in it"):
         secret(tmp_path / "empty", "A_TOKEN")
+
+
+RULE = """
+[[pacs]]
+name = "archive"
+host = "10.0.0.5"
+port = 104
+ae_title = "ARCHIVE"
+[[rule]]
+name = "qa"
+"""
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ('triage = "exclude"', "it has neither match nor senders"),
+        ("senders = ['SEVENTEENLETTERS17']\ntriage = 'exclude'", "at most 16 characters"),
+        ('match = {}\ntriage = "exclude"', "there is no condition"),
+        ('match = { PatientId = "QA*" }\ntriage = "exclude"', "did you mean PatientID?"),
+        ('match = { Zzzzzzzz = "QA*" }\ntriage = "exclude"', "is no DICOM keyword; see PS3.6"),
+        ('match = { PixelData = true }\ntriage = "exclude"', "does not stand in the header"),
+        ("match = { PatientID = [] }\ntriage = 'exclude'", "PatientID = [] can never hold"),
+        ("match = { PatientID = '' }\ntriage = 'exclude'", "give false for an element without a value"),
+        ("match = { StudyDate = 2026-01-01 }\ntriage = 'exclude'", "put it in quotes"),
+        ("match = { Modality = { CodeValue = '1' } }\ntriage = 'exclude'", "Modality is no sequence"),
+        ("match = { ProcedureCodeSequence = '1' }\ntriage = 'exclude'", "ProcedureCodeSequence is a sequence"),
+        ("match = { ProcedureCodeSequence = { Codevalue = '1' } }\ntriage = 'exclude'", "did you mean CodeValue?"),
+        ("match = { EncapsulatedDocument = 'x' }\ntriage = 'exclude'", "EncapsulatedDocument holds bytes"),
+        ("match = { Modality = 'CT' }", "it says nothing; give triage, send_to or priority"),
+        ("match = { Modality = 'CT' }\ntriage = 'skip'", "rule.0.triage = 'skip'"),
+        ("match = { Modality = 'CT' }\npriority = 'high'", "rule.0.priority = 'high'"),
+        ("match = { Modality = 'CT' }\nsend_to = ['archiv']", "'archiv', which is no [[pacs]]; there is archive"),
+        ("match = { Modality = 'CT' }\ntriage = 'phantom'\nsend_to = ['archive']", "of a phantom nothing is sent"),
+        ("match = { Modality = 'CT' }\ntriage = 'exclude'\n[[rule]]\nname = 'qa'\nmatch = { Modality = 'MR' }\n"
+         "triage = 'exclude'", "name = 'qa' is taken"),
+    ],
+)  # fmt: skip
+def test_rules_that_make_no_sense(tmp_path: Path, rule: str, said: str) -> None:
+    """Each is one problem, under its key, with the repair."""
+    (problem,) = problems(tmp_path, RULE + rule)
+    assert problem.startswith("rule")
+    assert said in problem
+
+
+def test_rules_that_make_sense(tmp_path: Path) -> None:
+    """Texts, numbers, lists, presence and sequences, in the order of the file."""
+    text = """
+match = { PatientID = ["QA*", "TEST*"], Rows = 512, StationName = true, ProcedureCodeSequence = { CodeValue = "1" } }
+triage = "phantom"
+[[rule]]
+name = "er"
+match = { StationName = "ER?" }
+send_to = ["archive"]
+priority = "urgent"
+"""
+    rules = load_settings(write(tmp_path, RULE + text)).rule
+    assert [rule.name for rule in rules] == ["qa", "er"]
+    assert rules[1].send_to == ("archive",)

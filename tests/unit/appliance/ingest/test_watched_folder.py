@@ -12,6 +12,7 @@ from appliance.schema import StudyState, instances, set_aside, studies
 from store_forward.spool import Spool
 from tests.dicom_factory import as_bytes, as_file, uid
 from tests.listening_box import wait_until
+from tests.media import write_medium
 from tests.small_box import NOW, MakeBox, SmallBox, image
 
 
@@ -130,3 +131,77 @@ def test_files_wait_as_soon_as_bulk_does(make_box: MakeBox, folder: Path, capsys
     box.admit(image(seed="by C-STORE"))
     roomy = WatchedFolder(folder, 0.0, box.admission, Spool(box.spool.root, 0))
     assert roomy.scan(NOW) == 1
+
+
+def medium(folder: Path) -> list[Path]:
+    """A copied medium with two images of one study; returns where they lie."""
+    study = uid("study 0")
+    return sorted(write_medium(folder, image(), image(seed="1", StudyInstanceUID=study)).values())
+
+
+def test_a_directory_goes_when_all_it_names_is_held(box: SmallBox, folder: Path) -> None:
+    """It is an index of what came in, no image; and nothing is set aside."""
+    medium(folder)
+    watched = watch(box, folder, settle_s=0)
+    watched.scan(NOW)
+    watched.scan(NOW + 1)
+    assert box.count(instances) == 2
+    assert box.count(set_aside) == 0
+    assert [path for path in folder.rglob("*") if path.is_file()] == []
+
+
+def test_a_directory_waits_for_what_is_still_being_copied(box: SmallBox, folder: Path, tmp_path: Path) -> None:
+    """Each file that comes renews its patience."""
+    first, second = medium(folder)
+    patience_s = box.settings.dicom.association_timeout_s
+    for number, path in enumerate((first, second)):
+        path.rename(tmp_path / f"later {number}")
+    watched = watch(box, folder, settle_s=0)
+    watched.scan(NOW)
+    (tmp_path / "later 0").rename(first)
+    watched.scan(NOW + patience_s - 1)
+    watched.scan(NOW + patience_s)
+    (tmp_path / "later 1").rename(second)
+    watched.scan(NOW + 2 * patience_s - 1)
+    watched.scan(NOW + 2 * patience_s)
+    assert box.count(instances) == 2
+    assert box.count(set_aside) == 0
+    assert not (folder / "DICOMDIR").exists()
+
+
+def test_what_a_directory_names_and_never_comes_is_said(box: SmallBox, folder: Path) -> None:
+    """The directory is set aside with the File IDs of what is missing."""
+    lost, _ = medium(folder)
+    lost.unlink()
+    watched = watch(box, folder, settle_s=0)
+    for after_s in (0, 1, box.settings.dicom.association_timeout_s + 1):
+        watched.scan(NOW + after_s)
+    (row,) = box.rows(set_aside)
+    name = "/".join(lost.relative_to(folder).parts)
+    assert row.reason == "media_incomplete"
+    assert row.detail == f"1 of 2 files it names have not come in: {name}; copy them again"
+    assert box.spool.verify(row.file_digest)
+    assert not (folder / "DICOMDIR").exists()
+    assert box.count(instances) == 1
+
+
+def test_a_directory_does_not_lose_patience_on_a_full_disk(make_box: MakeBox, folder: Path) -> None:
+    """Its files wait in the folder, so nothing is missing."""
+    medium(folder)
+    box = make_box()
+    watched = watch(box, folder, settle_s=0)
+    box.spool.free_floor_bytes = 2**60
+    for after_s in (0, 1, 1000, 2000):
+        watched.scan(NOW + after_s)
+    box.spool.free_floor_bytes = 0
+    watched.scan(NOW + 3000)
+    watched.scan(NOW + 3001)
+    assert (box.count(instances), box.count(set_aside)) == (2, 0)
+
+
+def test_a_torn_directory_is_set_aside_like_any_file(box: SmallBox, folder: Path) -> None:
+    """Nobody can say what it names."""
+    (folder / "DICOMDIR").write_bytes(b"\0" * 128 + b"DICM\x02\x00")
+    watch(box, folder, settle_s=0).scan(NOW)
+    (row,) = box.rows(set_aside)
+    assert row.reason == "cannot_understand"

@@ -330,3 +330,15 @@ def test_an_answer_is_applied_before_the_next_study_is_read(escalated: Escalated
     escalated.worker.step(NOW + 62)
     assert escalated.row.answer_decision == "urgent"
     assert [row.decision for row in escalated.box.rows(studies)].count(None) == 1
+
+
+def test_an_amended_report_goes_where_the_first_one_went(reading_box: ReadingBox) -> None:
+    """By the rules under which the study was decided, and as urgently."""
+    archives = [{"name": name, "host": "127.0.0.1", "port": 104, "ae_title": "A"} for name in ("archive", "other")]
+    route = {"name": "route", "match": {"Modality": "DX"}, "send_to": ["other"], "priority": "urgent"}
+    escalated = Escalated(reading_box(pacs=archives, rule=[route]))
+    escalated.comes_down(decision="routine", probability=0.02)
+    assert escalated.worker.step(NOW + 62)
+    sent = {one.kind: (one.destination, one.priority) for one in escalated.box.rows(deliveries)}
+    assert sent["report"] == sent["amended_report"] == ("other", 0)
+    assert len(escalated.box.rows(deliveries)) == len(sent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -93,9 +94,9 @@ def thin(reading_box: ReadingBox, tmp_path: Path) -> Callable[[str], Thin]:
     """Makes a box of one mode whose pack has a head."""
     write_tiny_pack(tmp_path / "headed" / "tiny", headed=True)
 
-    def make(escalate: str) -> Thin:
+    def make(escalate: str, **sections: Any) -> Thin:
         cloud = {"url": "http://127.0.0.1:9", "escalate": escalate}
-        return Thin(reading_box(triage={"packs": tmp_path / "headed"}, cloud=cloud))
+        return Thin(reading_box(triage={"packs": tmp_path / "headed"}, cloud=cloud, **sections))
 
     return make
 
@@ -217,3 +218,18 @@ def test_not_understood_hastens_the_image_behind(thin: Callable[[str], Thin]) ->
     (sent,) = site.sent("escalation")
     assert sent.priority == site.sent("features")[0].priority
     assert site.row.answered_at is None
+
+
+def test_what_a_rule_leaves_out_does_not_go_up(thin: Callable[..., Thin]) -> None:
+    """Neither its features nor, after all, its image; and the answer holds for the rest as a whole."""
+    site = thin("features", rule=[{"name": "second", "match": {"InstanceNumber": 2}, "triage": "exclude"}])
+    site.box.receive(image("urgent", seed="2", StudyInstanceUID=site.study, InstanceNumber=2), now=NOW + 1)
+    assert site.worker.step(NOW + 1)
+    asked = site.sent("features")[-1]
+    assert (asked.revision, site.row.revision) == (2, 2)
+    assert len(parse_features(site.box.spool.path(asked.payload).read_bytes()).pictures) == 1
+    site.answered("features", "not_triaged", reason="features_not_understood", seq=2)
+    (sent,) = site.sent("escalation")
+    with ZipFile(site.box.spool.path(sent.payload)) as archive:
+        assert len(archive.namelist()) == 1
+    assert sent.attributes["left_out"] == 0
