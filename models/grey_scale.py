@@ -16,6 +16,7 @@ FloatImage = NDArray[np.float32]
 _LARGEST_TABLE = 1 << 16
 #: As many rows of a radiograph, as float or as index, as a processor's cache holds.
 _BLOCK_ROWS = 64
+_RESCALE = ("RescaleSlope", "RescaleIntercept")
 _LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
@@ -67,12 +68,20 @@ def _through_tables(stored: NDArray[Any], dataset: Dataset) -> FloatImage:
 
 
 def _rescaled(values: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
-    """Some sources write a Modality LUT Sequence with nothing in it; then only the rescale counts, if any."""
+    """A Modality LUT Sequence with nothing in it, or a rescale without numbers, is as good as absent."""
     sequence = dataset.get("ModalityLUTSequence")
-    if sequence and sequence[0].get("LUTDescriptor") is None:
+    unfilled = {"ModalityLUTSequence"} if sequence and not _is_filled(sequence[0]) else set()
+    if any(dataset.get(keyword) is None for keyword in _RESCALE):
+        unfilled.update(_RESCALE)
+    if any(keyword in dataset for keyword in unfilled):
         dataset = dataset.group_dataset(0x0028)
-        del dataset.ModalityLUTSequence
+        for keyword in unfilled:
+            dataset.pop(keyword, None)
     return apply_modality_lut(values, dataset)
+
+
+def _is_filled(table: Dataset) -> bool:
+    return table.get("LUTDescriptor") is not None and table.get("LUTData") is not None
 
 
 def _voi(values: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
@@ -94,10 +103,20 @@ def _polarity(values: NDArray[Any], dataset: Dataset) -> FloatImage:
 def _padding(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.bool_] | None:
     """Where (0028,0120) Pixel Padding Value, or the range up to (0028,0121), stands; None without padding."""
     try:
-        first = int(dataset.PixelPaddingValue)
-        last = int(dataset.get("PixelPaddingRangeLimit") or first)
+        first = _as_stored(int(dataset.PixelPaddingValue), stored)
+        last = _as_stored(int(dataset.PixelPaddingRangeLimit), stored) if _has_range(dataset) else first
     except UNREADABLE:
         return None
     low, high = sorted((first, last))
     mask: NDArray[np.bool_] = (stored >= low) & (stored <= high)
     return mask if mask.any() else None
+
+
+def _has_range(dataset: Dataset) -> bool:
+    return dataset.get("PixelPaddingRangeLimit") is not None
+
+
+def _as_stored(value: int, stored: NDArray[Any]) -> int:
+    """Many write the padding of signed pixels as if it had no sign, 63536 for -2000."""
+    is_negative = stored.dtype.kind == "i" and value > np.iinfo(stored.dtype).max
+    return value - (1 << (8 * stored.dtype.itemsize)) if is_negative else value
