@@ -36,9 +36,8 @@ def frame_attributes(dataset: Dataset, index: int = 0) -> Dataset:
         for keyword in (*_PLACE, "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
             _copy(dataset, attributes, keyword)
         for group in (_item(dataset, "SharedFunctionalGroupsSequence", 0), _item(dataset, _OF_EACH, index)):
-            for macro in _MACROS if group is not None else ():
-                for element in _item(group, macro, 0) or ():
-                    attributes[element.tag] = element
+            for macro in _MACROS:
+                _put(_item(group, macro, 0), attributes)
     return attributes
 
 
@@ -83,6 +82,11 @@ def _encoding(dataset: Dataset) -> tuple[Any, ...]:
     return (*dataset.original_encoding, dataset.original_character_set)
 
 
+def _put(macro: Dataset | None, attributes: Dataset) -> None:
+    for element in macro or ():
+        attributes[element.tag] = element
+
+
 def _copy(source: Dataset, target: Dataset, keyword: str) -> None:
     try:
         if keyword in source:
@@ -91,9 +95,9 @@ def _copy(source: Dataset, target: Dataset, keyword: str) -> None:
         return
 
 
-def _item(dataset: Dataset, keyword: str, index: int) -> Dataset | None:
+def _item(dataset: Dataset | None, keyword: str, index: int) -> Dataset | None:
     try:
-        sequence = dataset.get(keyword)
+        sequence = dataset.get(keyword) if dataset is not None else None
         return sequence[index] if sequence else None
     except UNREADABLE:
         return None

@@ -95,7 +95,7 @@ def _transfer_syntax(stream: BinaryIO) -> str:
 
 
 def _inflated(stream: BinaryIO) -> bytes:
-    """The start of a deflated data set (PS3.5 A.5): a few kilobytes can become gigabytes, and the header comes first."""
+    """The start of a deflated data set (PS3.5 A.5), where the header is: kilobytes can become gigabytes."""
     inflater, pieces, size = zlib.decompressobj(-zlib.MAX_WBITS), list[bytes](), 0
     while size < MOST_BYTES and (piece := inflater.unconsumed_tail or stream.read(_PIECE_BYTES)):
         pieces.append(inflater.decompress(piece, _PIECE_BYTES))
