@@ -1,9 +1,9 @@
 """Model packs and what they say about an image. Its modules follow the path of an image:
 
 ``pixels`` (a file nobody vouches for → grey image, by way of ``frames``, which gives the stored values of one frame,
-and ``grey_scale``; ``image_pixel``, ``pixel_limits``, ``codestream``, ``frame_attributes`` and ``tolerant_reading``
-serve them; ``pictures`` does the same for PNG and JPEG) → ``image_facts``, ``non_images`` and ``scope`` (may a
-pack read it?) → ``preprocessing`` (pixels → tensor) → ``runner`` (pack + session → calibrated findings, heat
+``grey_scale`` and ``lookup_tables``; ``image_pixel``, ``pixel_limits``, ``codestream``, ``frame_attributes`` and
+``tolerant_reading`` serve them; ``pictures`` does the same for PNG and JPEG) → ``image_facts``, ``non_images`` and
+``scope`` (may a pack read it?) → ``preprocessing`` (pixels → tensor) → ``runner`` (pack + session → calibrated findings, heat
 map) → ``decision`` (the rule, and the study's rule) → ``triage`` (all of it for one image). ``reasons`` and
 ``errors`` name what can go wrong.
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
+from pydicom.pixels.processing import apply_color_lut, apply_windowing
 
+from models.lookup_tables import coloured, is_filled, looked_up
 from models.tolerant_reading import UNREADABLE
 
 FloatImage = NDArray[np.float32]
@@ -49,7 +50,9 @@ def luminance(coloured: NDArray[Any]) -> FloatImage:
 
 def palette_luminance(stored: NDArray[Any], dataset: Dataset) -> FloatImage:
     """``(rows, columns)`` indices of PALETTE COLOR → float32 luminance (PS3.3 C.7.6.3.1.5)."""
-    return luminance(apply_color_lut(stored, dataset)[..., :3])
+    if "RedPaletteColorLookupTableData" in dataset:
+        return luminance(coloured(stored, dataset, _is_little_endian(dataset)))
+    return luminance(apply_color_lut(stored, dataset)[..., :3])  # in segments (PS3.3 C.7.9.2)
 
 
 def _through_tables(stored: NDArray[Any], dataset: Dataset) -> FloatImage:
@@ -69,27 +72,34 @@ def _through_tables(stored: NDArray[Any], dataset: Dataset) -> FloatImage:
 
 def _rescaled(values: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
     """A Modality LUT Sequence with nothing in it, or a rescale without numbers, is as good as absent."""
-    sequence = dataset.get("ModalityLUTSequence")
-    unfilled = {"ModalityLUTSequence"} if sequence and not _is_filled(sequence[0]) else set()
+    table = _table(dataset, "ModalityLUTSequence")
+    if table is not None:
+        return looked_up(values, table, _is_little_endian(dataset))
     if any(dataset.get(keyword) is None for keyword in _RESCALE):
-        unfilled.update(_RESCALE)
-    if any(keyword in dataset for keyword in unfilled):
-        dataset = dataset.group_dataset(0x0028)
-        for keyword in unfilled:
-            dataset.pop(keyword, None)
-    return apply_modality_lut(values, dataset)
-
-
-def _is_filled(table: Dataset) -> bool:
-    return table.get("LUTDescriptor") is not None and table.get("LUTData") is not None
+        return values
+    return values.astype(np.float64) * float(dataset.RescaleSlope) + float(dataset.RescaleIntercept)
 
 
 def _voi(values: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
-    """A window nobody can read is left out: it is a wish for the display, not part of the measurement."""
+    """A table or window nobody can read is left out: it is a wish for the display, not part of the measurement."""
     try:
-        return apply_voi_lut(values, dataset)
+        table = _table(dataset, "VOILUTSequence")
+        if table is not None:
+            return looked_up(values, table, _is_little_endian(dataset))
+        if dataset.get("WindowCenter") is None or dataset.get("WindowWidth") is None:
+            return values
+        return apply_windowing(values, dataset)
     except UNREADABLE:
         return values
+
+
+def _table(dataset: Dataset, keyword: str) -> Dataset | None:
+    sequence = dataset.get(keyword)
+    return sequence[0] if sequence and is_filled(sequence[0]) else None
+
+
+def _is_little_endian(dataset: Dataset) -> bool:
+    return dataset.original_encoding[1] is not False
 
 
 def _polarity(values: NDArray[Any], dataset: Dataset) -> FloatImage:
