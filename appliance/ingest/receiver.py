@@ -20,6 +20,7 @@ from pynetdicom.transport import ThreadedAssociationServer
 
 from appliance.errors import OutOfResources, ReceiveError
 from appliance.ingest.admit import Admission
+from appliance.ingest.line_guard import guard
 from appliance.ingest.received_file import ReceivedFile
 from appliance.ingest.report_door import ReportDoor, calling_ae_title
 from appliance.settings import Dicom
@@ -123,6 +124,7 @@ class Receiver:
     def _on_connect(self, event: evt.Event) -> None:
         connection, address = event.assoc.dul.socket.socket, str(event.address[0])
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        guard(event.assoc, lambda: self._on_close(event))
         event.assoc.dul.daemon = True  # its thread, not started yet; cut off in a handshake it would outlive a stop
         with self._lock:
             self._bare[id(event.assoc)] = (address, connection)
