@@ -59,9 +59,9 @@ def _through_tables(stored: NDArray[Any], dataset: Dataset) -> FloatImage:
     """Work out each possible value once and look the pixels up: exact, with no float64 copy of the image."""
     low, high = stored.min(), stored.max()
     if stored.dtype.kind not in "iu" or int(high) - int(low) >= _LARGEST_TABLE:
-        return _polarity(_voi(_rescaled(stored, dataset), dataset), dataset)
+        return _polarity(_voi(rescaled(stored, dataset), dataset), dataset)
     values = np.arange(int(low), int(high) + 1).astype(stored.dtype)
-    table = _polarity(_voi(_rescaled(values, dataset), dataset), dataset)
+    table = _polarity(_voi(rescaled(values, dataset), dataset), dataset)
     grey = np.empty(stored.shape, dtype=np.float32)
     for start in range(0, len(stored), _BLOCK_ROWS):
         within = slice(start, start + _BLOCK_ROWS)
@@ -70,8 +70,14 @@ def _through_tables(stored: NDArray[Any], dataset: Dataset) -> FloatImage:
     return grey
 
 
-def _rescaled(values: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
-    """A Modality LUT Sequence with nothing in it, or a rescale without numbers, is as good as absent."""
+def rescaled(values: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
+    """Stored values → what they measure, Hounsfield units for one, by the Modality LUT or the rescale (PS3.3 C.11.1).
+
+    A sequence with nothing in it, or a rescale without numbers, is as good as absent.
+
+    Raises:
+        ValueError, TypeError, LookupError, AttributeError: the rescale or the table cannot be understood.
+    """
     table = _table(dataset, "ModalityLUTSequence")
     if table is not None:
         return looked_up(values, table, _is_little_endian(dataset))

@@ -74,6 +74,7 @@ class Scanner:
 def listening_boxes() -> Iterator[Listen]:
     """A starter of receivers; all are stopped at the end, and what they set process-wide is undone."""
     before = (_config.STORE_RECV_CHUNKED_DATASET, dimse_messages.NamedTemporaryFile)
+    handlers = _config.LOG_HANDLER_LEVEL
     receivers: list[tuple[Receiver, int]] = []
 
     def listen(box: SmallBox) -> Scanner:
@@ -88,6 +89,7 @@ def listening_boxes() -> Iterator[Listen]:
         for receiver, port in receivers:
             _stop(receiver, port)
         _config.STORE_RECV_CHUNKED_DATASET, dimse_messages.NamedTemporaryFile = before
+        _config.LOG_HANDLER_LEVEL = handlers
 
 
 def _stop(receiver: Receiver, port: int) -> None:

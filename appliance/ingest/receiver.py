@@ -63,6 +63,7 @@ class Receiver:
         self._lock = threading.Lock()
         self._server: ThreadedAssociationServer | None = None
         _config.STORE_RECV_CHUNKED_DATASET = True
+        _config.LOG_HANDLER_LEVEL = "none"  # its handlers for debugging stumble over commands that lack an element
         # On the spool's own file system, and a disk that refuses them does not end the library's thread.
         dimse_messages.NamedTemporaryFile = lambda **_: ReceivedFile(incoming)
         self._ae = self._application_entity()

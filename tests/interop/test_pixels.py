@@ -51,7 +51,9 @@ _TWINS = {
 }
 #: Only we read these; what there is to compare with stands in docs/reference/dicom.md.
 _OURS_ALONE = {"fodicom__FreezePattern.dcm", "fodicom__GH364.dcm"}
-_OPEN_JPH = {"1.2.840.10008.1.2.4.201"}
+_LOSSY = {f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 52, 53, 54, 55, 56, 91, 203)}
+#: OpenJPH reads these, which is not what reads them here.
+_OPEN_JPH = {"1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.203"}
 #: Only a peer reads these, and we say why not.
 _THEIRS_ALONE = {
     "fodicom__GH177_D_CLUNIE_CT1_IVRLE_BigEndian_undefined_length.dcm": Reason.not_dicom,
@@ -231,7 +233,7 @@ def test_real_files(tmp_path: Path, path: Path) -> None:
         return
     assert theirs is not None
     assert ours.shape == theirs.shape
-    assert np.abs(ours.astype(float) - theirs).max() <= (0 if syntax not in _LOSSY else 1)
-
-
-_LOSSY = {f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 52, 53, 54, 55, 56, 91, 203)}
+    difference = np.abs(ours.astype(float) - theirs)
+    if syntax in _OPEN_JPH:
+        difference = np.minimum(difference, 256 - difference)  # where a lossy value is over 255, it begins again at 0
+    assert difference.max() <= (1 if syntax in _LOSSY else 0)
