@@ -7,7 +7,7 @@ DONE   := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 DEMO_FLAGS := $(if $(ONCE),--once --json) $(if $(IMAGES),--images "$(IMAGES)")
 
-.PHONY: demo test check interop crash link soak throughput bench lab format clean help
+.PHONY: demo test check interop crash link soak fuzz throughput bench lab format clean help
 
 help:             ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ link: $(DONE) .link-tools ## uploads over a line with rate, loss, delay and cuts
 
 soak: $(DONE)     ## a box under mixed traffic, its memory, files and threads watched (MINUTES=n)
 	MINUTES=$(or $(MINUTES),60) $(PYTEST) -m soak tests
+
+fuzz: $(DONE)     ## spoiled files through the readers, spoiled PDUs against a receiver (N=n, FROM=number)
+	N=$(or $(N),100000) FROM=$(or $(FROM),0) $(PYTEST) -s --timeout=0 tests/fuzz
 
 throughput: $(DONE) .debian-peers ## images taken in a second, beside DCMTK's and Orthanc's receivers (ROUNDS=n)
 	$(PYTEST) -s -m throughput tests
@@ -72,9 +75,9 @@ $(DONE): requirements/dev.txt pyproject.toml
 .PHONY: .debian-peers
 .debian-peers:
 	@command -v storescu >/dev/null && command -v Orthanc >/dev/null && command -v strace >/dev/null \
-	  && command -v dciodvfy >/dev/null \
+	  && command -v dciodvfy >/dev/null && command -v gdcmconv >/dev/null \
 	  || { $(call as_root,apt-get update -qq) && \
-	       $(call as_root,env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq dcmtk orthanc dicom3tools strace); }
+	       $(call as_root,env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq dcmtk orthanc dicom3tools libgdcm-tools strace); }
 
 .PHONY: .link-tools
 .link-tools:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
+from pydicom.pixels.processing import apply_color_lut, apply_windowing
 
+from models.lookup_tables import coloured, is_filled, looked_up
 from models.tolerant_reading import UNREADABLE
 
 FloatImage = NDArray[np.float32]
@@ -16,6 +17,7 @@ FloatImage = NDArray[np.float32]
 _LARGEST_TABLE = 1 << 16
 #: As many rows of a radiograph, as float or as index, as a processor's cache holds.
 _BLOCK_ROWS = 64
+_RESCALE = ("RescaleSlope", "RescaleIntercept")
 _LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
@@ -48,16 +50,18 @@ def luminance(coloured: NDArray[Any]) -> FloatImage:
 
 def palette_luminance(stored: NDArray[Any], dataset: Dataset) -> FloatImage:
     """``(rows, columns)`` indices of PALETTE COLOR → float32 luminance (PS3.3 C.7.6.3.1.5)."""
-    return luminance(apply_color_lut(stored, dataset)[..., :3])
+    if "RedPaletteColorLookupTableData" in dataset:
+        return luminance(coloured(stored, dataset, _is_little_endian(dataset)))
+    return luminance(apply_color_lut(stored, dataset)[..., :3])  # in segments (PS3.3 C.7.9.2)
 
 
 def _through_tables(stored: NDArray[Any], dataset: Dataset) -> FloatImage:
     """Work out each possible value once and look the pixels up: exact, with no float64 copy of the image."""
     low, high = stored.min(), stored.max()
     if stored.dtype.kind not in "iu" or int(high) - int(low) >= _LARGEST_TABLE:
-        return _polarity(_voi(_rescaled(stored, dataset), dataset), dataset)
+        return _polarity(_voi(rescaled(stored, dataset), dataset), dataset)
     values = np.arange(int(low), int(high) + 1).astype(stored.dtype)
-    table = _polarity(_voi(_rescaled(values, dataset), dataset), dataset)
+    table = _polarity(_voi(rescaled(values, dataset), dataset), dataset)
     grey = np.empty(stored.shape, dtype=np.float32)
     for start in range(0, len(stored), _BLOCK_ROWS):
         within = slice(start, start + _BLOCK_ROWS)
@@ -66,21 +70,42 @@ def _through_tables(stored: NDArray[Any], dataset: Dataset) -> FloatImage:
     return grey
 
 
-def _rescaled(values: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
-    """Some sources write a Modality LUT Sequence with nothing in it; then only the rescale counts, if any."""
-    sequence = dataset.get("ModalityLUTSequence")
-    if sequence and sequence[0].get("LUTDescriptor") is None:
-        dataset = dataset.group_dataset(0x0028)
-        del dataset.ModalityLUTSequence
-    return apply_modality_lut(values, dataset)
+def rescaled(values: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
+    """Stored values → what they measure, Hounsfield units for one, by the Modality LUT or the rescale (PS3.3 C.11.1).
+
+    A sequence with nothing in it, or a rescale without numbers, is as good as absent.
+
+    Raises:
+        ValueError, TypeError, LookupError, AttributeError: the rescale or the table cannot be understood.
+    """
+    table = _table(dataset, "ModalityLUTSequence")
+    if table is not None:
+        return looked_up(values, table, _is_little_endian(dataset))
+    if any(dataset.get(keyword) is None for keyword in _RESCALE):
+        return values
+    return values.astype(np.float64) * float(dataset.RescaleSlope) + float(dataset.RescaleIntercept)
 
 
 def _voi(values: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
-    """A window nobody can read is left out: it is a wish for the display, not part of the measurement."""
+    """A table or window nobody can read is left out: it is a wish for the display, not part of the measurement."""
     try:
-        return apply_voi_lut(values, dataset)
+        table = _table(dataset, "VOILUTSequence")
+        if table is not None:
+            return looked_up(values, table, _is_little_endian(dataset))
+        if dataset.get("WindowCenter") is None or dataset.get("WindowWidth") is None:
+            return values
+        return apply_windowing(values, dataset)
     except UNREADABLE:
         return values
+
+
+def _table(dataset: Dataset, keyword: str) -> Dataset | None:
+    sequence = dataset.get(keyword)
+    return sequence[0] if sequence and is_filled(sequence[0]) else None
+
+
+def _is_little_endian(dataset: Dataset) -> bool:
+    return dataset.original_encoding[1] is not False
 
 
 def _polarity(values: NDArray[Any], dataset: Dataset) -> FloatImage:
@@ -94,10 +119,20 @@ def _polarity(values: NDArray[Any], dataset: Dataset) -> FloatImage:
 def _padding(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.bool_] | None:
     """Where (0028,0120) Pixel Padding Value, or the range up to (0028,0121), stands; None without padding."""
     try:
-        first = int(dataset.PixelPaddingValue)
-        last = int(dataset.get("PixelPaddingRangeLimit") or first)
+        first = _as_stored(int(dataset.PixelPaddingValue), stored)
+        last = _as_stored(int(dataset.PixelPaddingRangeLimit), stored) if _has_range(dataset) else first
     except UNREADABLE:
         return None
     low, high = sorted((first, last))
     mask: NDArray[np.bool_] = (stored >= low) & (stored <= high)
     return mask if mask.any() else None
+
+
+def _has_range(dataset: Dataset) -> bool:
+    return dataset.get("PixelPaddingRangeLimit") is not None
+
+
+def _as_stored(value: int, stored: NDArray[Any]) -> int:
+    """Many write the padding of signed pixels as if it had no sign, 63536 for -2000."""
+    is_negative = stored.dtype.kind == "i" and value > np.iinfo(stored.dtype).max
+    return value - (1 << (8 * stored.dtype.itemsize)) if is_negative else value

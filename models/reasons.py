@@ -15,6 +15,7 @@ class Reason(StrEnum):
     unsupported_transfer_syntax = "unsupported_transfer_syntax"
     unreadable_pixels = "unreadable_pixels"
     multi_frame = "multi_frame"
+    no_place = "no_place"
     blank_image = "blank_image"
     not_human = "not_human"
     wrong_modality = "wrong_modality"
@@ -70,6 +71,10 @@ EXPLANATIONS: dict[Reason, str] = {
     ),
     Reason.unreadable_pixels: "the pixels are damaged or do not fit their header; send the image again",
     Reason.multi_frame: "the image has several frames, the packs read single images; have it read as usual",
+    Reason.no_place: (
+        "the slices do not say where they lie, or are not parallel and of one size; send the series as the scanner "
+        "made it"
+    ),
     Reason.blank_image: "the image shows no contrast at all; check the exposure and send it again",
     Reason.not_human: "the header names an animal and the packs were made for people; have it read as usual",
     Reason.wrong_modality: "no installed pack reads this modality; have it read as usual",

@@ -5,18 +5,26 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+import zlib
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_partial
+from pydicom.filereader import _read_file_meta_info, read_dataset, read_partial, read_preamble
+from pydicom.tag import BaseTag
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from appliance.errors import CannotUnderstand
+from appliance.ingest.bounded_file import MOST_BYTES, BoundedFile
 from models.tolerant_reading import DAMAGED, UNREADABLE
 
 _LAST_TAG = 0x00200010  # StudyID: everything a study row needs stands at or before it
+_LONGEST_VALUE = 10_240  # bytes; no element that is asked for here may have more than 1,024 (PS3.5 6.2)
+_PIECE_BYTES = 1 << 20
 _UID_CHARACTERS = frozenset("0123456789.")
 
 
@@ -64,16 +72,44 @@ def read_header(path: Path) -> Header:
 
 def _parse(stream: BinaryIO) -> tuple[Dataset, str]:
     try:
-        dataset = read_partial(stream, stop_when=lambda tag, _vr, _length: int(tag) > _LAST_TAG)
+        syntax = _transfer_syntax(stream)
+        if syntax == DeflatedExplicitVRLittleEndian:
+            inflated = BoundedFile(BytesIO(_inflated(stream)))
+            return read_dataset(inflated, False, True, stop_when=_is_behind), syntax  # type: ignore[arg-type]
+        return read_partial(BoundedFile(stream), stop_when=_is_behind), syntax  # type: ignore[arg-type]
     except InvalidDicomError:
         raise CannotUnderstand("not a DICOM file: the DICM prefix is missing") from None
     except DAMAGED as error:
         raise CannotUnderstand(f"header cannot be read ({type(error).__name__}); send it again") from None
-    return dataset, str(dataset.file_meta.get("TransferSyntaxUID", ""))
+
+
+def _is_behind(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+    return int(tag) > _LAST_TAG
+
+
+def _transfer_syntax(stream: BinaryIO) -> str:
+    """As the file meta information says; leaves ``stream`` behind it."""
+    bounded = BoundedFile(stream)
+    read_preamble(bounded, False)  # type: ignore[arg-type]
+    return str(_read_file_meta_info(bounded).get("TransferSyntaxUID", ""))  # type: ignore[arg-type]
+
+
+def _inflated(stream: BinaryIO) -> bytes:
+    """The start of a deflated data set (PS3.5 A.5), where the header is: kilobytes can become gigabytes."""
+    inflater, pieces, size = zlib.decompressobj(-zlib.MAX_WBITS), list[bytes](), 0
+    while size < MOST_BYTES and (piece := inflater.unconsumed_tail or stream.read(_PIECE_BYTES)):
+        pieces.append(inflater.decompress(piece, _PIECE_BYTES))
+        size += len(pieces[-1])
+        if inflater.eof:
+            break
+    return b"".join(pieces)
 
 
 def _text(dataset: Dataset, keyword: str, longest: int) -> str:
     try:
+        raw = dataset.get_item(keyword)
+        if raw is None or (isinstance(raw, RawDataElement) and raw.length > _LONGEST_VALUE):
+            return ""
         value = dataset.get(keyword)
     except UNREADABLE:
         return ""  # a value no one can read is as good as absent; the file itself is kept as it came

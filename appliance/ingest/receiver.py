@@ -27,6 +27,7 @@ from appliance.ingest.callers import (
 )
 from appliance.ingest.commitment_door import NOT_AUTHORISED
 from appliance.ingest.entrance import AssociationMaker, Entrance
+from appliance.ingest.line_guard import guard
 from appliance.ingest.received_file import ReceivedFile
 from appliance.ingest.services import Services
 from appliance.ingest.waiting_room import WaitingRoom
@@ -70,7 +71,8 @@ class Receiver:
         self._entrances: list[Entrance] = []
         self.tls_port: int | None = None
         _config.STORE_RECV_CHUNKED_DATASET = True
-        _config.LOG_HANDLER_LEVEL = "none"  # put together for every message, and read by nobody
+        # Put together for every message, read by nobody, and they stumble over commands that lack an element.
+        _config.LOG_HANDLER_LEVEL = "none"
         # On the spool's own file system, and a disk that refuses them does not end the library's thread.
         dimse_messages.NamedTemporaryFile = lambda **_: ReceivedFile(incoming)
         self._ae = self._application_entity()
@@ -119,6 +121,7 @@ class Receiver:
 
     def _listen(self, port: int, room: WaitingRoom, tls: ServerTls | None) -> int:
         handlers: list[evt.EventHandlerType] = [
+            (evt.EVT_CONN_OPEN, self._on_connect),
             (evt.EVT_CONN_CLOSE, self._on_close),
             (evt.EVT_REQUESTED, self._on_requested),
             (evt.EVT_ACCEPTED, self._on_accepted),
@@ -156,6 +159,9 @@ class Receiver:
         give_up = time.monotonic() + _ABORT_GRACE_S
         for abort in aborts:
             abort.join(max(give_up - time.monotonic(), 0.0))
+
+    def _on_connect(self, event: evt.Event) -> None:
+        guard(event.assoc, lambda: self._on_close(event))
 
     def _on_requested(self, event: evt.Event) -> None:
         association, caller = event.assoc, caller_of(event.assoc)

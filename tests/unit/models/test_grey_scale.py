@@ -68,3 +68,19 @@ def test_luminance_weighs_green_most() -> None:
     """ITU-R BT.601, also for 16 bit."""
     colours = np.eye(3, dtype=np.uint16)[None] * 1000
     assert luminance(colours)[0].tolist() == pytest.approx([299, 587, 114])
+
+
+def test_a_rescale_without_numbers_is_left_out() -> None:
+    """Some write both elements and nothing in them."""
+    dataset = _dataset(WindowCenter=None, WindowWidth=None)
+    dataset.RescaleSlope = dataset.RescaleIntercept = None
+    assert np.array_equal(displayed(RAMP, dataset), RAMP)
+
+
+def test_padding_of_signed_pixels_written_without_a_sign() -> None:
+    """63536 means -2000."""
+    signed = RAMP.astype(np.int16)
+    signed[:8] = -2000
+    dataset = _dataset(WindowCenter=None, WindowWidth=None)
+    dataset.add_new("PixelPaddingValue", "US", 63536)
+    assert displayed(signed, dataset).min() == signed[8:].min()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import resource
 import struct
+import zlib
 from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, JPEG2000Lossless
 
 from appliance.errors import CannotUnderstand
+from appliance.ingest.bounded_file import MOST_BYTES
 from appliance.ingest.header import dataset_digest, read_header
 from tests.dicom_factory import as_bytes, as_file, compressed, uid
 from tests.small_box import image
@@ -146,3 +149,64 @@ def test_a_lying_group_length_does_not_leave_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.dcm"
     path.write_bytes(whole)
     assert len(dataset_digest(path)) == 64
+
+
+def _element(group: int, number: int, vr: bytes, value: bytes, length: int | None = None) -> bytes:
+    """One explicit VR little endian element with a length of four bytes, which may lie."""
+    stated = len(value) if length is None else length
+    return struct.pack("<HH2sHI", group, number, vr, 0, stated) + value
+
+
+def _with_inside(more: bytes) -> bytes:
+    """A good file with ``more`` in front of its group 0020."""
+    content = as_bytes(image())
+    at = content.index(struct.pack("<HH", 0x0020, 0x000D))
+    return content[:at] + more + content[at:]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        _element(0x0019, 0x1001, b"OB", b"", 0xFFFFFFF0),
+        _element(0x0019, 0x1001, b"OB", b"x" * 100, 0xFFFFFFFF),
+        (_element(0x0019, 0x1001, b"SQ", b"", 0xFFFFFFFF) + struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF)) * 20_000,
+        _element(0x0019, 0x1001, b"OB", b"") * 60_000,
+        _element(0x0019, 0x1001, b"OB", bytes(MOST_BYTES + 1)),
+    ],
+    ids=["a length of 4 GB", "without an end", "20,000 sequences deep", "60,000 elements", "64 MiB in one"],
+)
+def test_a_header_that_wants_memory_or_time(tmp_path: Path, more: bytes) -> None:
+    """It is refused, with no more memory than the file has and within a bounded number of steps."""
+    path = tmp_path / "a.dcm"
+    path.write_bytes(_with_inside(more))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(CannotUnderstand):
+        read_header(path)
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < 8 * MOST_BYTES
+
+
+def test_a_deflated_header_is_inflated_only_so_far(tmp_path: Path) -> None:
+    """A megabyte that becomes a gigabyte costs the receiver what a header may have."""
+    dataset = image(PixelData=None)
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    content = as_bytes(dataset)
+    start = 144 + struct.unpack("<I", content[140:144])[0]
+    deflater = zlib.compressobj(1, wbits=-zlib.MAX_WBITS)
+    bomb = deflater.compress(zlib.decompress(content[start:], -zlib.MAX_WBITS))
+    bomb += deflater.compress(_element(0x7FE0, 0x0010, b"OW", b"", 1 << 30))
+    nothing = bytes(1 << 20)
+    bomb += b"".join(deflater.compress(nothing) for _ in range(96)) + deflater.flush()
+    path = tmp_path / "bomb.dcm"
+    path.write_bytes(content[:start] + bomb)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert read_header(path).sop_instance_uid == dataset.SOPInstanceUID
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < 4 * MOST_BYTES
+
+
+def test_a_value_of_a_megabyte_is_as_good_as_absent(tmp_path: Path) -> None:
+    """Nobody's name is that long; the image is taken all the same."""
+    dataset = image()
+    dataset.add_new("StudyDescription", "UT", "A" * 1_000_000)
+    header = read_header(as_file(dataset, tmp_path / "a.dcm"))
+    assert header.study_description == ""
+    assert header.patient_id == dataset.PatientID
