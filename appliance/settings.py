@@ -26,6 +26,17 @@ EventType = Literal["study.decided", "study.amended"]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
+def web_origin(origin: str) -> str:
+    """The origin as browsers send it. Raises ValueError: it has a path or is no address."""
+    parts = urlsplit(origin)
+    if parts.scheme not in ("http", "https") or not parts.hostname or origin != f"{parts.scheme}://{parts.netloc}":
+        raise ValueError("must be an origin such as https://viewer.example.org, without a path or a closing slash")
+    return origin
+
+
+WebOrigin = Annotated[str, AfterValidator(web_origin)]
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host name or address never leaves this machine."""
     if host == "localhost":
@@ -257,6 +268,24 @@ class Page(Section):
     show_patient: bool = Field(default=True, description="show patient name and identifier")
 
 
+class DicomWeb(Section):
+    """DICOMweb under /dicom-web of the status page's address: STOW-RS, QIDO-RS and WADO-RS (PS3.18)."""
+
+    enabled: bool = Field(default=False, description="open it; beyond loopback it then needs a token")
+    token_file: Path | None = Field(default=None, description="file with the bearer token that has to be shown")
+    token_variable: str = Field(default="SCANSIDE_DICOMWEB_TOKEN", description="or this environment variable")
+    allowed_origins: tuple[WebOrigin, ...] = Field(
+        default=(), description="viewers on other addresses that a browser may use it from, https://host:port (CORS)"
+    )
+    max_request_bytes: int = Field(default=17_179_869_184, ge=1024, description="one STOW-RS request, bytes")
+    max_stores: int = Field(default=8, ge=1, le=100, description="STOW-RS requests at the same time")
+    max_results: int = Field(default=1000, ge=1, le=100_000, description="answers to one QIDO-RS request")
+    silence_s: float = Field(default=60.0, gt=0, le=3600, description="a STOW-RS request that says nothing is cut, s")
+    opening_timeout_s: float = Field(
+        default=30.0, gt=0, le=600, description="reading out of one file: header, frame or picture, s"
+    )
+
+
 class CloudEndpoint(Section):
     """Only for ``scanside cloud``: the endpoint itself."""
 
@@ -313,6 +342,7 @@ class Settings(Section):
     pacs: tuple[Pacs, ...] = ()
     webhook: tuple[Webhook, ...] = ()
     page: Page = Page()
+    dicomweb: DicomWeb = DicomWeb()
     standby: Standby = Standby()
     cloud_endpoint: CloudEndpoint = CloudEndpoint()
 

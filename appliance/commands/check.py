@@ -10,6 +10,7 @@ from appliance.commands.check_disk import CheckResult, database_result, spool_re
 from appliance.commands.check_pair import pair_results
 from appliance.commands.packs import selftest
 from appliance.configuration import secret
+from appliance.dicomweb.door import dicomweb_token
 from appliance.errors import ConfigurationInvalid
 from appliance.home import Home, open_home
 from appliance.privacy.errors import SiteKeyUnusable
@@ -24,6 +25,7 @@ from store_forward.errors import DatabaseUnusable, SpoolFull
 def examine(settings: Settings, *, rehash: bool, repair: bool = False) -> list[CheckResult]:
     """Look at everything; nothing is changed unless ``repair``. ``rehash`` reads every spooled file back."""
     results = [CheckResult("configuration", True, "valid"), _secret(settings), *_webhooks(settings)]
+    results += _dicomweb(settings)
     results.append(database_result(settings, repair=repair))
     if not results[-1].ok:
         return results
@@ -64,6 +66,15 @@ def _webhooks(settings: Settings) -> list[CheckResult]:
         except ConfigurationInvalid as invalid:
             results.append(CheckResult(f"webhook {webhook.name}", False, "; ".join(invalid.problems)))
     return results
+
+
+def _dicomweb(settings: Settings) -> Iterator[CheckResult]:
+    if settings.dicomweb.enabled:
+        try:
+            asks = "asks for its token" if dicomweb_token(settings) else "open to this machine without a token"
+            yield CheckResult("dicomweb", True, asks)
+        except ConfigurationInvalid as invalid:
+            yield CheckResult("dicomweb", False, "; ".join(invalid.problems))
 
 
 def _disk(home: Home) -> CheckResult:

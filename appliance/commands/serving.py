@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from appliance.configuration import secret
+from appliance.dicomweb.door import dicomweb_token
 from appliance.disk.upkeep import prepare_home
 from appliance.errors import ConfigurationInvalid
 from appliance.packs import installed_folder_of
@@ -33,6 +34,7 @@ def serve_box(settings: Settings, config: Path | None) -> None:
     home.engine.dispose()
     secret(settings.cloud.token_file, settings.cloud.token_variable)  # a missing secret is said now, not at night
     standby_token(settings)  # likewise
+    dicomweb_token(settings)
     for webhook in settings.webhook:
         signing_key(webhook)
     dicom, page = settings.dicom, settings.page
