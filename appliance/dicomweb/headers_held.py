@@ -13,9 +13,9 @@ from sqlalchemy.dialects.sqlite import insert
 from starlette.exceptions import HTTPException
 
 from appliance.dicomweb.attributes import DicomJson
+from appliance.dicomweb.held_tables import held_headers
 from appliance.dicomweb.opening import Unreadable, headers_of
 from appliance.dicomweb.readers import Readers
-from appliance.dicomweb.held_tables import held_headers
 from store_forward.database import reading, writing
 from store_forward.spool import Spool
 
