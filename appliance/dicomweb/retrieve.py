@@ -22,7 +22,7 @@ from appliance.dicomweb.held import Held, held_instances
 from appliance.dicomweb.opening import Unreadable, bulk_of, metadata_of, native_of
 from appliance.dicomweb.parts import Part, checked_file, multipart_answer, one_piece, single_answer
 from appliance.dicomweb.readers import Readers
-from appliance.dicomweb.words import DICOM, DICOM_JSON, OCTETS
+from appliance.dicomweb.words import DICOM, DICOM_JSON, OCTETS, root_of
 from store_forward.spool import Spool
 
 _WHERE: Final = re.compile(r"[0-9A-Fa-f]{8}(/[0-9]{1,6}/[0-9A-Fa-f]{8}){0,16}")
@@ -75,7 +75,7 @@ class RetrieveEndpoint:
         wants_json(request)
         found, lost = await self.held(request)
         batches = [found[start : start + _METADATA_AT_ONCE] for start in range(0, len(found), _METADATA_AT_ONCE)]
-        root = str(request.base_url)
+        root = root_of(request)
         first = await self._metadata(batches[0], root)
         body = self._array(first, batches[1:], root)
         return StreamingResponse(body, 206 if lost else 200, media_type=DICOM_JSON)

@@ -22,7 +22,7 @@ from appliance.dicomweb.readers import Readers
 from appliance.dicomweb.retrieve import RetrieveEndpoint
 from appliance.dicomweb.search import Search
 from appliance.dicomweb.store import StoreEndpoint
-from appliance.dicomweb.words import DICOM_JSON, ROOT_PATH
+from appliance.dicomweb.words import DICOM_JSON, ROOT_PATH, root_of
 from appliance.ingest.admit import Admission
 from appliance.settings import Settings
 from models.pixels import PixelLimits
@@ -89,7 +89,7 @@ class _SearchEndpoint:
             }
             query = read_query(request.query_params, level, frozenset(above), self._settings.dicomweb.max_results)
             headers = HeadersHeld(self._engine, self._spool, self._readers, self._settings.limits.max_decoded_bytes)
-            uids, root = dict(request.path_params), str(request.base_url)
+            uids, root = dict(request.path_params), root_of(request)
             found = await Search(self._engine, self._spool, headers, query, uids, root).run()
             warnings = [NO_FUZZY] if query.fuzzy else []
             if found.more and query.over:

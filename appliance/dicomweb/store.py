@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from appliance.dicomweb.accept import wants_json
 from appliance.dicomweb.body import ReceivedPart, body_for
-from appliance.dicomweb.words import DICOM, DICOM_JSON, SOURCE
+from appliance.dicomweb.words import DICOM, DICOM_JSON, SOURCE, root_of
 from appliance.errors import CannotUnderstand, DataSetDoesNotMatch, InstanceTooLarge, OutOfResources, ReceiveError
 from appliance.ingest.admit import Admission
 from appliance.ingest.header import Header, read_header
@@ -98,7 +98,7 @@ class StoreEndpoint:
                 await anyio.to_thread.run_sync(self._released, account)
         if not account.stored and not account.refused:
             raise HTTPException(400, "There is no instance in the request.")
-        return _answer(account, str(request.base_url))
+        return _answer(account, root_of(request))
 
     def _check_size(self, request: Request) -> None:
         announced = int(request.headers.get("content-length", "0"))
@@ -133,9 +133,10 @@ class StoreEndpoint:
     def _take(self, part: ReceivedPart, study: str | None, account: Account) -> None:
         header: Header | None = None
         try:
+            if part.refused is None:
+                with contextlib.suppress(CannotUnderstand):  # then the admission says so, and keeps it aside
+                    header = read_header(part.path)
             _check_part(part)
-            with contextlib.suppress(CannotUnderstand):  # then the admission says so, and keeps it aside
-                header = read_header(part.path)
             if header is not None and study is not None and header.study_instance_uid != study:
                 raise DataSetDoesNotMatch("the instance is of another study than the address says")
             outcome, _ = self._admission.admit(part.path, SOURCE, self._clock())

@@ -160,7 +160,9 @@ class _Site:
 
     def problem(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return self._failure(request, error.status_code, error.detail)
+        answer = self._failure(request, error.status_code, error.detail)
+        answer.headers.update(error.headers or {})
+        return answer
 
     def database_problem(self, request: Request, _error: Exception) -> Response:
         return self._failure(

@@ -13,7 +13,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
-from tests.dicom_factory import as_bytes, chest_pixels, compressed, set_pixels, uid
+from tests.dicom_factory import as_bytes, chest_pixels, chest_radiograph, compressed, set_pixels, uid
 from tests.small_box import image
 from tests.unit.appliance.dicomweb.stow import Web, parts_of, path_of
 
@@ -65,7 +65,7 @@ def test_compressed_is_given_as_stored_or_decompressed(web: OpenWeb) -> None:
 def test_a_damaged_file_is_never_given_as_whole(web: OpenWeb) -> None:
     """The answer is cut before its end; a lost one is an error, and one of several a part of the whole."""
     here = web()
-    sent = [image(seed=seed, StudyInstanceUID=uid("s"), pixels=chest_pixels(1024, 1024)) for seed in "ab"]
+    sent = [chest_radiograph(seed=seed, StudyInstanceUID=uid("s"), pixels=chest_pixels(1024, 1024)) for seed in "ab"]
     here.box.receive(*sent)
     first, second = sorted(here.box.spool.root.glob("objects/*/*"))
     data = bytearray(first.read_bytes())
