@@ -45,7 +45,9 @@ def dicomweb_mount(settings: Settings, engine: Engine, spool: Spool, clock: Call
         ROOT_PATH,
         routes=[
             *(Route(path, store.answer, methods=["POST"]) for path in ("/studies", _STUDY)),
-            *(Route(path, search.answer(level)) for path, level in _SEARCHES),
+            Route("/studies", search.studies),
+            *(Route(path, search.series) for path in ("/series", f"{_STUDY}/series")),
+            *(Route(path, search.instances) for path in ("/instances", f"{_STUDY}/instances", f"{_SERIES}/instances")),
             *(Route(path, retrieve.instances) for path in (_STUDY, _SERIES, _INSTANCE)),
             *(Route(f"{path}/metadata", retrieve.metadata) for path in (_STUDY, _SERIES, _INSTANCE)),
             *(Route(f"{path}/thumbnail", pictures.thumbnail) for path in (_STUDY, _SERIES, _INSTANCE)),
@@ -67,36 +69,33 @@ def dicomweb_mount(settings: Settings, engine: Engine, spool: Spool, clock: Call
     )
 
 
-_SEARCHES: Final = (
-    ("/studies", Level.STUDY),
-    ("/series", Level.SERIES),
-    ("/instances", Level.INSTANCE),
-    (f"{_STUDY}/series", Level.SERIES),
-    (f"{_STUDY}/instances", Level.INSTANCE),
-    (f"{_SERIES}/instances", Level.INSTANCE),
-)
-
-
 class _SearchEndpoint:
     def __init__(self, settings: Settings, engine: Engine, spool: Spool, readers: Readers) -> None:
         self._settings, self._engine, self._spool, self._readers = settings, engine, spool, readers
 
-    def answer(self, level: Level) -> Callable[[Request], object]:
-        async def search(request: Request) -> Response:
-            wants_json(request)
-            above = {
-                one for one, name in ((Level.STUDY, "study"), (Level.SERIES, "series")) if name in request.path_params
-            }
-            query = read_query(request.query_params, level, frozenset(above), self._settings.dicomweb.max_results)
-            headers = HeadersHeld(self._engine, self._spool, self._readers, self._settings.limits.max_decoded_bytes)
-            uids, root = dict(request.path_params), root_of(request)
-            found = await Search(self._engine, self._spool, headers, query, uids, root).run()
-            warnings = [NO_FUZZY] if query.fuzzy else []
-            if found.more and query.over:
-                warnings.append("There are additional results that can be requested.")
-            answer = JSONResponse(list(found.objects), media_type=DICOM_JSON)
-            for warning in warnings:
-                answer.headers.append("Warning", f'299 {root.rstrip("/")}: "{warning}"')
-            return answer
+    async def studies(self, request: Request) -> Response:
+        """Search for studies."""
+        return await self._search(request, Level.STUDY)
 
-        return search
+    async def series(self, request: Request) -> Response:
+        """Search for series, of a study or of all."""
+        return await self._search(request, Level.SERIES)
+
+    async def instances(self, request: Request) -> Response:
+        """Search for instances, of a series, of a study or of all."""
+        return await self._search(request, Level.INSTANCE)
+
+    async def _search(self, request: Request, level: Level) -> Response:
+        wants_json(request)
+        uids, root = dict(request.path_params), root_of(request)
+        above = frozenset(one for one, name in ((Level.STUDY, "study"), (Level.SERIES, "series")) if name in uids)
+        query = read_query(request.query_params, level, above, self._settings.dicomweb.max_results)
+        headers = HeadersHeld(self._engine, self._spool, self._readers, self._settings.limits.max_decoded_bytes)
+        found = await Search(self._engine, self._spool, headers, query, uids, root).run()
+        warnings = [NO_FUZZY] if query.fuzzy else []
+        if found.more and query.over:
+            warnings.append("There are additional results that can be requested.")
+        answer = JSONResponse(list(found.objects), media_type=DICOM_JSON)
+        for warning in warnings:
+            answer.headers.append("Warning", f'299 {root.rstrip("/")}: "{warning}"')
+        return answer

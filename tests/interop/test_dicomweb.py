@@ -1,4 +1,4 @@
-"""DICOMweb with two peers that are not ours: the dicomweb-client package, and Orthanc's plugin as a client of the box."""
+"""DICOMweb with two peers that are not ours: the dicomweb-client package, and Orthanc's plugin as our client."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class Orthanc:
 
 @contextmanager
 def orthanc(folder: Path, **more: Any) -> Iterator[Orthanc]:
-    """An Orthanc of our own on loopback with an empty store; without plugins unless ``more`` of its settings says so."""
+    """An Orthanc of our own on loopback with an empty store; ``more`` are further settings, such as plugins."""
     peer = Orthanc(free_port(), free_port())
     settings = {
         "Name": "interop",
