@@ -14,6 +14,7 @@ from starlette.responses import Response
 from appliance.dicomweb.accept import Accepted, accepted
 from appliance.dicomweb.frames import NoSuchFrame, Picture, frame_of, rendered
 from appliance.dicomweb.held import Held
+from appliance.dicomweb.opening import Unreadable
 from appliance.dicomweb.parts import Part, multipart_answer, one_piece, single_answer
 from appliance.dicomweb.readers import Readers
 from appliance.dicomweb.retrieve import PLAIN, RetrieveEndpoint, readable
@@ -73,7 +74,7 @@ class PictureEndpoint:
 
     async def _frame(self, one: Held, number: int, native: bool, kind: str) -> Part:
         found = await self._readers.run(frame_of, one.path, number, native, self._limits)
-        frame = readable(_there(found), 406 if native else 500)
+        frame = _value(found, 406 if native else 500)
         return Part(f"{kind}; transfer-syntax={frame.transfer_syntax_uid}", one_piece(frame.data))
 
     async def rendered(self, request: Request) -> Response:
@@ -93,13 +94,13 @@ class PictureEndpoint:
 
     async def _shown(self, one: Held, number: int, picture: Picture) -> Response:
         found = await self._readers.run(rendered, one.path, number, picture, self._limits)
-        return Response(readable(_there(found), 406), media_type=picture.media_type)
+        return Response(_value(found, 406), media_type=picture.media_type)
 
 
-def _there(found: _Found | NoSuchFrame) -> _Found:
+def _value(found: _Found | NoSuchFrame | Unreadable, status: int) -> _Found:
     if isinstance(found, NoSuchFrame):
         raise HTTPException(404, f"The instance has {found.number_of_frames} frames.")
-    return found
+    return readable(found, status)
 
 
 def _native(one: Held, ranges: Sequence[Accepted]) -> bool:

@@ -26,6 +26,8 @@ HOSTS = frozenset(
         "tus.io",
         "www.standardwebhooks.com",
         "pager.example.org",
+        "192.0.2.10",
+        "viewer.example.org",
         "diataxis.fr",
         "dicom.nema.org",
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import requests
 from dicomweb_client.api import DICOMwebClient
 from PIL import Image
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 from pydicom.uid import JPEG2000Lossless
 
 from appliance.demo.stage import listening
@@ -45,14 +47,17 @@ def web(tmp_path: Path) -> Iterator[tuple[Box, str]]:
         yield found
 
 
+def _read_back(dataset: Dataset) -> Dataset:
+    """As read from a file: only then does the client write a whole file again, preamble and all."""
+    return dcmread(io.BytesIO(as_bytes(dataset)))
+
+
 def test_a_dicomweb_client_stores_searches_and_retrieves(web: tuple[Box, str]) -> None:
     """What it stored is durable, found at every level, and comes back as it was, whole and in parts."""
     box, address = web
-    plain = chest_radiograph(seed="a", StudyInstanceUID=uid("s"), SeriesInstanceUID=uid("1"), PatientName="Müller^Zoë")
-    packed = compressed(
-        chest_radiograph(seed="b", StudyInstanceUID=uid("s"), SeriesInstanceUID=uid("1"), InstanceNumber=2),
-        JPEG2000Lossless,
-    )
+    common = {"StudyInstanceUID": uid("s"), "SeriesInstanceUID": uid("1"), "PatientName": "Müller^Zoë"}
+    plain = _read_back(chest_radiograph(seed="a", **common))
+    packed = _read_back(compressed(chest_radiograph(seed="b", InstanceNumber=2, **common), JPEG2000Lossless))
     client = DICOMwebClient(address, headers={"Authorization": f"Bearer {TOKEN}"})
     answer = client.store_instances([plain, packed])
     assert len(answer.ReferencedSOPSequence) == 2
@@ -97,9 +102,9 @@ def test_a_dicomweb_client_is_told_what_was_refused(web: tuple[Box, str]) -> Non
     with pytest.raises(requests.HTTPError, match="401"):
         DICOMwebClient(address).search_for_studies()
     client = DICOMwebClient(address, headers={"Authorization": f"Bearer {TOKEN}"})
-    client.store_instances([chest_radiograph()])
+    client.store_instances([_read_back(chest_radiograph())])
     with pytest.raises(requests.HTTPError, match="409"):
-        client.store_instances([chest_radiograph(PatientName="Other^Name")])
+        client.store_instances([_read_back(chest_radiograph(PatientName="Other^Name"))])
 
 
 def test_orthanc_stores_to_the_box_and_retrieves_from_it(web: tuple[Box, str], tmp_path: Path) -> None:
@@ -115,7 +120,8 @@ def test_orthanc_stores_to_the_box_and_retrieves_from_it(web: tuple[Box, str], t
         for one in sent:
             assert dcmread(box.stored(one.SOPInstanceUID)).PixelData == one.PixelData
         found = peer.post("/dicom-web/servers/box/qido", {"Uri": "/studies", "Arguments": {"PatientID": "P-b"}})
-        assert [one["0020,000d"]["Value"] for one in found] == [sent[1].StudyInstanceUID]
+        assert len(found) == 1
+        assert sent[1].StudyInstanceUID in json.dumps(found)
         for one in sent:
             peer.delete_study(one.StudyInstanceUID)
         assert peer.studies() == {}
