@@ -27,6 +27,7 @@ from appliance.ingest.receiver import Receiver
 from appliance.ingest.report_door import ReportDoor
 from appliance.ingest.watched_folder import WatchedFolder
 from appliance.lane import Lane
+from appliance.results.stow import open_stow_servers
 from appliance.results.webhook import open_webhooks
 from appliance.schema import processes
 from appliance.settings import Settings
@@ -132,7 +133,8 @@ def _triage(settings: Settings, home: Home, stop: threading.Event) -> None:
 def _uplink(settings: Settings, home: Home, stop: threading.Event) -> None:
     token = secret(settings.cloud.token_file, settings.cloud.token_variable)
     title, webhooks = settings.dicom.ae_title, open_webhooks(settings.webhook)
-    lanes = build_lanes(settings.cloud, token, settings.pacs, title, home.engine, home.spool, webhooks)
+    stow_servers = open_stow_servers(settings.stow)
+    lanes = build_lanes(settings.cloud, token, settings.pacs, title, home.engine, home.spool, webhooks, stow_servers)
     keeper = keeper_of(settings, home.engine)
     runs = [lane.run for lane in lanes]
     if keeper is not None:

@@ -26,6 +26,14 @@ EventType = Literal["study.decided", "study.amended"]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
+def whole_url(url: str) -> str:
+    """The URL as it is. Raises ValueError: it is none."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must look like https://box.example.org/dicom-web")
+    return url
+
+
 def web_origin(origin: str) -> str:
     """The origin as browsers send it. Raises ValueError: it has a path or is no address."""
     parts = urlsplit(origin)
@@ -238,6 +246,18 @@ class Pacs(Section):
     )
 
 
+class StowServer(Section):
+    """A DICOMweb server that gets the report and the secondary capture by STOW-RS."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,31}$", description="its name here")
+    url: Annotated[str, AfterValidator(safe_url)] = Field(
+        description="https address of its DICOMweb services, to which /studies is added"
+    )
+    token_file: Path | None = Field(default=None, description="file with the bearer token to show; none: no token")
+    token_variable: str | None = Field(default=None, description="or this environment variable")
+    timeout_s: float = Field(default=20.0, gt=0, le=600, description="one request, s")
+
+
 class Webhook(Section):
     """An address that is told, as signed JSON, what was decided about each study."""
 
@@ -274,8 +294,11 @@ class DicomWeb(Section):
     enabled: bool = Field(default=False, description="open it; beyond loopback it then needs a token")
     token_file: Path | None = Field(default=None, description="file with the bearer token that has to be shown")
     token_variable: str = Field(default="SCANSIDE_DICOMWEB_TOKEN", description="or this environment variable")
+    public_url: Annotated[str, AfterValidator(whole_url)] | None = Field(
+        default=None, description="address of /dicom-web that answers name, as behind a proxy; none: as it was asked"
+    )
     allowed_origins: tuple[WebOrigin, ...] = Field(
-        default=(), description="viewers on other addresses that a browser may use it from, https://host:port (CORS)"
+        default=(), description="viewers on other addresses that a browser may use it from (CORS)"
     )
     max_request_bytes: int = Field(default=17_179_869_184, ge=1024, description="one STOW-RS request, bytes")
     max_stores: int = Field(default=8, ge=1, le=100, description="STOW-RS requests at the same time")
@@ -340,21 +363,23 @@ class Settings(Section):
     triage: Triage = Triage()
     cloud: Cloud = Cloud()
     pacs: tuple[Pacs, ...] = ()
+    stow: tuple[StowServer, ...] = ()
     webhook: tuple[Webhook, ...] = ()
     page: Page = Page()
     dicomweb: DicomWeb = DicomWeb()
     standby: Standby = Standby()
     cloud_endpoint: CloudEndpoint = CloudEndpoint()
 
-    @field_validator("pacs", "webhook")
+    @field_validator("pacs", "stow", "webhook")
     @classmethod
     def _distinct_destinations(
-        cls, found: tuple[Pacs | Webhook, ...], others: ValidationInfo
-    ) -> tuple[Pacs | Webhook, ...]:
-        before: tuple[Pacs, ...] = others.data.get("pacs", ()) if others.field_name == "webhook" else ()
+        cls, found: tuple[Pacs | StowServer | Webhook, ...], others: ValidationInfo
+    ) -> tuple[Pacs | StowServer | Webhook, ...]:
+        before = (*others.data.get("pacs", ()), *others.data.get("stow", ()))  # those that stand before this one
         names = ["cloud", *(peer.name for peer in before), *(peer.name for peer in found)]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(
-                f"name = {twice[0]!r} is taken; every [[pacs]] and [[webhook]] needs a name of its own, not 'cloud'"
+                f"name = {twice[0]!r} is taken; every [[pacs]], [[stow]] and [[webhook]] needs a name of its own, "
+                "not 'cloud'"
             )
         return found

@@ -15,6 +15,7 @@ from appliance.errors import ConfigurationInvalid
 from appliance.home import Home, open_home
 from appliance.privacy.errors import SiteKeyUnusable
 from appliance.privacy.package import site_key
+from appliance.results.stow import stow_token
 from appliance.results.webhook import signing_key
 from appliance.schema import set_aside
 from appliance.settings import Settings
@@ -25,6 +26,7 @@ from store_forward.errors import DatabaseUnusable, SpoolFull
 def examine(settings: Settings, *, rehash: bool, repair: bool = False) -> list[CheckResult]:
     """Look at everything; nothing is changed unless ``repair``. ``rehash`` reads every spooled file back."""
     results = [CheckResult("configuration", True, "valid"), _secret(settings), *_webhooks(settings)]
+    results += _stow_servers(settings)
     results += _dicomweb(settings)
     results.append(database_result(settings, repair=repair))
     if not results[-1].ok:
@@ -66,6 +68,15 @@ def _webhooks(settings: Settings) -> list[CheckResult]:
         except ConfigurationInvalid as invalid:
             results.append(CheckResult(f"webhook {webhook.name}", False, "; ".join(invalid.problems)))
     return results
+
+
+def _stow_servers(settings: Settings) -> Iterator[CheckResult]:
+    for server in settings.stow:
+        try:
+            stow_token(server)
+            yield CheckResult(f"stow {server.name}", True, server.url)
+        except ConfigurationInvalid as invalid:
+            yield CheckResult(f"stow {server.name}", False, "; ".join(invalid.problems))
 
 
 def _dicomweb(settings: Settings) -> Iterator[CheckResult]:

@@ -16,6 +16,7 @@ from appliance.errors import ConfigurationInvalid
 from appliance.packs import installed_folder_of
 from appliance.privacy.package import site_key
 from appliance.process import PROCESSES, run_process
+from appliance.results.stow import stow_token
 from appliance.results.webhook import signing_key
 from appliance.settings import Settings
 from appliance.standby.keeper import standby_token
@@ -35,6 +36,8 @@ def serve_box(settings: Settings, config: Path | None) -> None:
     secret(settings.cloud.token_file, settings.cloud.token_variable)  # a missing secret is said now, not at night
     standby_token(settings)  # likewise
     dicomweb_token(settings)
+    for server in settings.stow:
+        stow_token(server)
     for webhook in settings.webhook:
         signing_key(webhook)
     dicom, page = settings.dicom, settings.page

@@ -35,9 +35,9 @@ _Value = TypeVar("_Value")
 class RetrieveEndpoint:
     """Answers GET of what is held; one for the process."""
 
-    def __init__(self, engine: Engine, spool: Spool, readers: Readers, most_bytes: int) -> None:
+    def __init__(self, engine: Engine, spool: Spool, readers: Readers, most_bytes: int, public_url: str | None) -> None:
         self._engine, self._spool, self._readers = engine, spool, readers
-        self._most_bytes = most_bytes
+        self._most_bytes, self._public_url = most_bytes, public_url
 
     async def held(self, request: Request) -> tuple[list[Held], int]:
         """What the path names; see ``held_instances``."""
@@ -75,7 +75,7 @@ class RetrieveEndpoint:
         wants_json(request)
         found, lost = await self.held(request)
         batches = [found[start : start + _METADATA_AT_ONCE] for start in range(0, len(found), _METADATA_AT_ONCE)]
-        root = root_of(request)
+        root = root_of(request, self._public_url)
         first = await self._metadata(batches[0], root)
         body = self._array(first, batches[1:], root)
         return StreamingResponse(body, 206 if lost else 200, media_type=DICOM_JSON)

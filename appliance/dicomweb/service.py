@@ -38,7 +38,7 @@ def dicomweb_mount(settings: Settings, engine: Engine, spool: Spool, clock: Call
     own, limits = settings.dicomweb, settings.limits
     readers = Readers(limits.worker_memory_bytes, own.opening_timeout_s)
     store = StoreEndpoint(settings, Admission(engine, spool, limits, settings.dicom), spool, clock)
-    retrieve = RetrieveEndpoint(engine, spool, readers, limits.max_decoded_bytes)
+    retrieve = RetrieveEndpoint(engine, spool, readers, limits.max_decoded_bytes, own.public_url)
     pictures = PictureEndpoint(retrieve, readers, PixelLimits(limits.max_pixels, limits.max_decoded_bytes))
     search = _SearchEndpoint(settings, engine, spool, readers)
     return Mount(
@@ -87,7 +87,7 @@ class _SearchEndpoint:
 
     async def _search(self, request: Request, level: Level) -> Response:
         wants_json(request)
-        uids, root = dict(request.path_params), root_of(request)
+        uids, root = dict(request.path_params), root_of(request, self._settings.dicomweb.public_url)
         above = frozenset(one for one, name in ((Level.STUDY, "study"), (Level.SERIES, "series")) if name in uids)
         query = read_query(request.query_params, level, above, self._settings.dicomweb.max_results)
         headers = HeadersHeld(self._engine, self._spool, self._readers, self._settings.limits.max_decoded_bytes)

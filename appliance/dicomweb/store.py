@@ -98,7 +98,7 @@ class StoreEndpoint:
                 await anyio.to_thread.run_sync(self._released, account)
         if not account.stored and not account.refused:
             raise HTTPException(400, "There is no instance in the request.")
-        return _answer(account, root_of(request))
+        return _answer(account, root_of(request, self._settings.dicomweb.public_url))
 
     def _check_size(self, request: Request) -> None:
         announced = int(request.headers.get("content-length", "0"))

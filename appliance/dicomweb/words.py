@@ -16,6 +16,6 @@ OCTETS: Final = "application/octet-stream"
 MULTIPART: Final = "multipart/related"
 
 
-def root_of(request: Request) -> str:
-    """The address of all this as the requester knows it, with a closing slash."""
-    return f"{str(request.base_url).rstrip('/')}{ROOT_PATH}/"
+def root_of(request: Request, public_url: str | None) -> str:
+    """The address of all this with a closing slash: ``public_url``, or else as the requester named it."""
+    return f"{(public_url or f'{request.base_url}'.rstrip('/') + ROOT_PATH).rstrip('/')}/"

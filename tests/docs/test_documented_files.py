@@ -28,6 +28,8 @@ HOSTS = frozenset(
         "pager.example.org",
         "192.0.2.10",
         "viewer.example.org",
+        "box.example.org",
+        "archive.example.org",
         "diataxis.fr",
         "dicom.nema.org",
     }

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,9 +35,12 @@ def _web(folder: Path) -> Iterator[tuple[Box, str]]:
     """A box whose DICOMweb asks for a token, and its address."""
     (folder / "token").write_text(TOKEN)
     box = Box(folder, f'[dicomweb]\nenabled = true\nopening_timeout_s = 300\ntoken_file = "{folder / "token"}"\n')
+    address = f"http://127.0.0.1:{box.page_port}/dicom-web"
+    with box.config.open("a", encoding="utf-8") as config:  # dicomweb-client leaves the port out of the Host it names
+        config.write(f'public_url = "{address}"\n')
     command = [sys.executable, "-m", "appliance", "run", "web", "--config", str(box.config)]
     with running(command, box.log, lambda: listening(box.page_port)):
-        yield box, f"http://127.0.0.1:{box.page_port}/dicom-web"
+        yield box, address
     box.home.engine.dispose()
 
 
@@ -55,7 +59,7 @@ def _read_back(dataset: Dataset) -> Dataset:
 def test_a_dicomweb_client_stores_searches_and_retrieves(web: tuple[Box, str]) -> None:
     """What it stored is durable, found at every level, and comes back as it was, whole and in parts."""
     box, address = web
-    common = {"StudyInstanceUID": uid("s"), "SeriesInstanceUID": uid("1"), "PatientName": "Müller^Zoë"}
+    common: dict[str, Any] = {"StudyInstanceUID": uid("s"), "SeriesInstanceUID": uid("1"), "PatientName": "Müller^Zoë"}
     plain = _read_back(chest_radiograph(seed="a", **common))
     packed = _read_back(compressed(chest_radiograph(seed="b", InstanceNumber=2, **common), JPEG2000Lossless))
     client = DICOMwebClient(address, headers={"Authorization": f"Bearer {TOKEN}"})

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from io import BytesIO
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
@@ -21,7 +23,7 @@ OpenWeb = Callable[..., Web]
 OCTETS = 'multipart/related; type="application/octet-stream"'
 
 
-def _frames(number: int, **overrides: object) -> Dataset:
+def _frames(number: int, **overrides: Any) -> Dataset:
     """An image of several frames, each another picture."""
     dataset = image(**overrides)
     stack = np.stack([chest_pixels(64, 64, seed=seed) for seed in range(number)])
@@ -157,7 +159,7 @@ def test_pictures_for_people(web: OpenWeb) -> None:
         assert here.get(f"{path_of(white_right)}/rendered", **wrong).status_code == status
 
 
-def _ramp(ramp: np.ndarray, seed: str, kind: str) -> Dataset:  # type: ignore[type-arg]
+def _ramp(ramp: NDArray[Any], seed: str, kind: str) -> Dataset:
     dataset = image(seed=seed)
     set_pixels(dataset, ramp, 12)
     dataset.PhotometricInterpretation = kind
@@ -165,7 +167,7 @@ def _ramp(ramp: np.ndarray, seed: str, kind: str) -> Dataset:  # type: ignore[ty
     return dataset
 
 
-def _shown(data: bytes) -> np.ndarray:  # type: ignore[type-arg]
+def _shown(data: bytes) -> NDArray[Any]:
     return np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE))
 
 

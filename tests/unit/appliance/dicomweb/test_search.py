@@ -24,8 +24,8 @@ def _values(found: list[dict[str, Any]], key: str) -> list[Any]:
 
 def _fill(here: Web) -> None:
     """Two studies: one with two series of two and one instances, one with a single instance, arrived later."""
-    common = {"StudyInstanceUID": uid("s"), "PatientName": "Müller^Zoë", "StudyDate": "20260102"}
-    first = {"SeriesInstanceUID": uid("1"), "SeriesNumber": 1, "SeriesDescription": "AP", **common}
+    common: dict[str, Any] = {"StudyInstanceUID": uid("s"), "PatientName": "Müller^Zoë", "StudyDate": "20260102"}
+    first: dict[str, Any] = {"SeriesInstanceUID": uid("1"), "SeriesNumber": 1, "SeriesDescription": "AP", **common}
     here.box.receive(
         image(seed="a", InstanceNumber=1, **first),
         image(seed="b", InstanceNumber=2, **first),
@@ -132,6 +132,14 @@ def test_headers_are_read_once_and_a_lost_file_is_still_found(web: OpenWeb) -> N
     here.box.admit(sent)
     assert here.search("/instances")[0]["00080056"]["Value"] == ["ONLINE"]
     assert here.box.count(held_headers) == 1
+
+
+def test_behind_a_proxy_addresses_are_those_of_the_proxy(web: OpenWeb) -> None:
+    """With or without a closing slash in the configuration."""
+    here = web(dicomweb={"public_url": "https://box.example.org/dicom-web/"})
+    study = here.box.receive(image())
+    (found,) = here.search("/studies")
+    assert found["00081190"]["Value"] == [f"https://box.example.org/dicom-web/studies/{study}"]
 
 
 def test_studies_whose_files_were_deleted_are_not_offered(web: OpenWeb) -> None:
