@@ -75,7 +75,8 @@ def require_destination(words: Words, settings: Settings, engine: Engine) -> Non
     """A name that is neither configured nor in the outbox is a slip of the pen. Raises WrongChoice."""
     if words.destination is None:
         return
-    configured = {one.name for one in (*settings.pacs, *settings.stow, *settings.webhook)}
+    configured = {peer.name for peer in settings.pacs} | {webhook.name for webhook in settings.webhook}
+    configured |= {server.name for server in settings.stow}
     configured |= {"cloud"} if settings.cloud.url is not None else set()
     with reading(engine) as connection:
         known = configured | set(destination_names(connection))

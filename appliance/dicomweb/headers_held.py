@@ -10,6 +10,7 @@ import anyio.to_thread
 import structlog
 from sqlalchemy import Engine, select
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
 from appliance.dicomweb.attributes import DicomJson
@@ -37,12 +38,14 @@ class HeaderKey:
 class HeadersHeld:
     """For one request."""
 
-    def __init__(self, engine: Engine, spool: Spool, readers: Readers, most_bytes: int) -> None:
+    def __init__(
+        self, engine: Engine, spool: Spool, readers: Readers, most_bytes: int, most_read: int = MOST_READ
+    ) -> None:
         self._engine = engine
         self._spool = spool
         self._readers = readers
         self._most_bytes = most_bytes
-        self._left = MOST_READ
+        self._left = most_read
 
     async def of(self, keys: Sequence[HeaderKey]) -> dict[str, DicomJson]:
         """By SOP Instance UID. One whose file is lost or cannot be read is left out, and the caller knows the rest.
@@ -84,6 +87,12 @@ class HeadersHeld:
         return {key.sop_instance_uid: header for key, header in found.items()}
 
     def _keep(self, found: dict[HeaderKey, DicomJson]) -> None:
+        try:
+            self._write(found)
+        except OperationalError as error:  # a full disk is no reason not to answer
+            log.warning("dicomweb.headers_not_kept", kind=type(error.orig).__name__)
+
+    def _write(self, found: dict[HeaderKey, DicomJson]) -> None:
         with writing(self._engine) as connection:
             for key, header in found.items():
                 row = insert(held_headers).values(

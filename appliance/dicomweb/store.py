@@ -28,6 +28,8 @@ from store_forward.spool import Spool
 log = structlog.get_logger()
 _RETRY_AFTER: Final = {"Retry-After": "30"}
 _LONGEST_WARNING: Final = 200
+_MOST_READ_OFF_BYTES: Final = 64 << 20
+_READ_OFF_S: Final = 2.0
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,13 @@ class StoreEndpoint:
 
     async def answer(self, request: Request) -> Response:
         """Store what the request holds."""
+        try:
+            return await self._answer(request)
+        except HTTPException:
+            await _read_off(request)
+            raise
+
+    async def _answer(self, request: Request) -> Response:
         wants_json(request)
         if self._running >= self._settings.dicomweb.max_stores:
             raise HTTPException(503, "The box takes as many requests to store as it may; try again.", _RETRY_AFTER)
@@ -159,6 +168,16 @@ class StoreEndpoint:
         """The end of a request is to STOW-RS what the release of the association is to C-STORE."""
         if account.stored:
             self._admission.released({one.study_instance_uid for one in account.stored}, SOURCE, self._clock())
+
+
+async def _read_off(request: Request) -> None:
+    """Read some more of what is refused: a connection closed on a sender may take the answer with it."""
+    left = _MOST_READ_OFF_BYTES
+    with anyio.move_on_after(_READ_OFF_S), contextlib.suppress(ClientDisconnect, RuntimeError):
+        async for piece in request.stream():
+            left -= len(piece)
+            if left < 0:
+                return
 
 
 def _check_part(part: ReceivedPart) -> None:

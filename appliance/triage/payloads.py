@@ -40,7 +40,7 @@ class PayloadMaker:
     def __init__(self, settings: Settings, spool: Spool, site_key: bytes) -> None:
         self._spool = spool
         self._site_key = site_key
-        self._pacs = [archive.name for archive in (*settings.pacs, *settings.stow)]
+        self._pacs = [*(pacs.name for pacs in settings.pacs), *(server.name for server in settings.stow)]
         self._webhooks = settings.webhook
         self._box_id = settings.cloud.box_id
         self._has_cloud = settings.cloud.url is not None

@@ -21,7 +21,8 @@ from pydicom.uid import JPEG2000Lossless
 
 from appliance.demo.stage import listening
 from appliance.dicomweb.words import SOURCE
-from tests.dicom_factory import as_bytes, chest_radiograph, compressed, uid
+from appliance.results.stow import StowLink
+from tests.dicom_factory import as_bytes, as_file, chest_radiograph, compressed, uid
 from tests.interop.peers import Box, running
 from tests.interop.test_orthanc import orthanc
 
@@ -135,3 +136,18 @@ def test_orthanc_stores_to_the_box_and_retrieves_from_it(web: tuple[Box, str], t
         for name in peer.get("/instances"):
             data = peer.file(name)
             assert data in [as_bytes(one) for one in sent] or dcmread(io.BytesIO(data)) in sent
+
+
+def test_results_go_to_orthanc_by_stow(tmp_path: Path) -> None:
+    """What the box sends is there bit by bit; sent twice it is one."""
+    sent = chest_radiograph()
+    path = as_file(sent, tmp_path / "result.dcm")
+    settings = {"Plugins": [str(PLUGIN)], "DicomWeb": {"Enable": True}}
+    unused: Any = None  # a result says all of itself
+    with orthanc(tmp_path / "orthanc", **settings) as peer:
+        link = StowLink("orthanc", f"http://127.0.0.1:{peer.http_port}/dicom-web", None, 60.0)
+        for _ in range(2):
+            assert link.carry(path, unused, lambda: False).startswith("stored by STOW-RS, status 200")
+        link.close()
+        (name,) = peer.get("/instances")
+        assert dcmread(io.BytesIO(peer.file(name))) == sent

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from appliance.demo.stage import free_port, listening
+from appliance.demo.stage import free_port
 from appliance.errors import ConfigurationInvalid
 from appliance.lane import Lane
 from appliance.results.stow import StowLink, open_stow_servers
@@ -30,32 +28,18 @@ from store_forward.database import writing
 from store_forward.errors import DeliveryDeferred, DeliveryRefused
 from store_forward.outbox import Delivery, deliveries, enqueue
 from tests.dicom_factory import as_bytes, chest_radiograph
-from tests.listening_box import wait_until
+from tests.served import served
 from tests.small_box import NOW, MakeBox
 
 TOKEN = "a token of some length"
 Serve = Callable[[ASGIApp], str]
 
 
-@contextmanager
-def _served(app: ASGIApp) -> Iterator[str]:
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", port, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    wait_until(lambda: listening(port), "the server to listen")
-    try:
-        yield f"http://127.0.0.1:{port}/dicom-web"
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
 @pytest.fixture
 def serve() -> Iterator[Serve]:
     """Serves an application; returns the address of its DICOMweb."""
     with ExitStack() as stack:
-        yield lambda app: stack.enter_context(_served(app))
+        yield lambda app: f"http://127.0.0.1:{stack.enter_context(served(app))}/dicom-web"
 
 
 def _answering(status: int, module: Any, headers: dict[str, str] | None = None) -> Starlette:
