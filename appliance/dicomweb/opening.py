@@ -5,6 +5,7 @@ Each function returns a value or :class:`Unreadable`; an OSError of the disk goe
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import math
@@ -17,6 +18,7 @@ from typing import Any, Final
 from pydicom import dcmwrite
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian
 
@@ -75,6 +77,7 @@ def metadata_of(files: list[tuple[Path, str]], most_bytes: int) -> list[str | Un
             continue
         try:
             with quietly():
+                _settle_vrs(dataset)
                 made = _as_json(dataset, f"{address}/bulkdata/")
                 if (pixels := pixel_element(path)) is not None:
                     made[f"{pixels:08X}"] = {"vr": _PIXELS[pixels], "BulkDataURI": f"{address}/bulkdata/{pixels:08X}"}
@@ -130,6 +133,13 @@ def decoded_bytes(dataset: Dataset, frames: int | None = None) -> int:
     return number * int(dataset.Rows) * int(dataset.Columns) * max(bits, 8) // 8
 
 
+def _settle_vrs(dataset: Dataset) -> None:
+    """An Implicit VR file leaves open which of two VRs some elements have; other elements say so (PS3.5 A.1)."""
+    if dataset.original_encoding[0]:
+        with contextlib.suppress(*UNREADABLE):  # what stays open goes out as UN
+            correct_ambiguous_vr(dataset, is_little_endian=True)
+
+
 def _as_json(dataset: Dataset, bulk: str) -> DicomJson:
     """Elements that cannot be read are left out; group lengths are not part of it."""
     made: DicomJson = {}
@@ -166,6 +176,8 @@ def _element(dataset: Dataset, key: str) -> DicomJson | None:
 
 
 def _converted(found: DataElement) -> DicomJson | None:
+    if " or " in found.VR:
+        found = DataElement(found.tag, "UN", found.value if isinstance(found.value, bytes) else b"")
     try:
         made: DicomJson = found.to_json_dict(None, INLINE_BYTES * INLINE_BYTES)
     except (*UNREADABLE, RuntimeError):

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
 from tests.dicom_factory import as_bytes, chest_pixels, chest_radiograph, compressed, set_pixels, uid
 from tests.small_box import image
@@ -111,6 +111,20 @@ def test_metadata_have_all_but_bulk_data_and_say_where_these_are(web: OpenWeb) -
         assert here.get(path, "application/octet-stream").content == value
     for wrong in ("00100010", "7FE00011", "../../../etc/passwd", "54000100/9/54001010"):
         assert here.get(f"{path_of(sent)}/bulkdata/{wrong}").status_code == 404
+
+
+def test_metadata_of_an_implicit_vr_file_name_one_vr_each(web: OpenWeb) -> None:
+    """What the file leaves open follows from Pixel Representation; frames and bulk data come from it, too."""
+    here, sent = web(), image(PixelPaddingValue=7, SmallestImagePixelValue=1)
+    sent.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    here.box.receive(sent)
+    (found,) = here.get(f"{path_of(sent)}/metadata", "application/dicom+json").json()
+    assert found["00280120"] == {"vr": "US", "Value": [7]}
+    assert found["00280106"] == {"vr": "US", "Value": [1]}
+    assert not [one for one in found.values() if " " in one["vr"]]
+    ((_, frame),) = parts_of(here.get(f"{path_of(sent)}/frames/1", OCTETS))
+    ((_, bulk),) = parts_of(here.get(f"{path_of(sent)}/bulkdata/7FE00010", OCTETS))
+    assert frame == bulk == sent.PixelData
 
 
 def test_frames_as_stored_and_decompressed(web: OpenWeb) -> None:
