@@ -64,7 +64,7 @@ def frame_of(path: Path, number: int, native: bool, limits: PixelLimits) -> Fram
     syntax = UID(found.file_meta.TransferSyntaxUID)
     data: bytes = found.PixelData
     if not syntax.is_encapsulated:
-        return Frame(_little_endian(data, syntax, found), str(ExplicitVRLittleEndian))
+        return Frame(data, str(ExplicitVRLittleEndian))
     if not native:
         return Frame(get_frame(data, 0, number_of_frames=1), str(syntax))
     try:
@@ -121,6 +121,8 @@ def _one_frame(path: Path, number: int, limits: PixelLimits) -> Dataset | NoSuch
 
 
 def _stored(path: Path, dataset: Dataset, index: int, frames: int) -> bytes | Unreadable:
+    if dataset.file_meta.TransferSyntaxUID == ExplicitVRBigEndian:
+        return _from_big_endian(path, dataset, index)
     with pixels_of(path) as (stream, place):
         if place is None or place.tag != PIXELS:
             return Unreadable("it has no Pixel Data of whole numbers")
@@ -155,15 +157,17 @@ def _take_over_values(dataset: Dataset, index: int) -> None:
                 dataset.update(copy.copy(item))
 
 
-def _little_endian(data: bytes, syntax: UID, dataset: Dataset) -> bytes:
-    width = int(dataset.BitsAllocated) // 8
-    if syntax != ExplicitVRBigEndian or width < 2:
-        return data
-    return np.frombuffer(data, f">u{width}").astype(f"<u{width}").tobytes()
+def _from_big_endian(path: Path, dataset: Dataset, index: int) -> bytes:
+    """As a little endian file would have it: words are turned round, also those that hold two pixels of 8 bits."""
+    values = pixel_array(path, index=index, raw=True)
+    if values.ndim == 3 and dataset.get("PlanarConfiguration") == 1:
+        values = np.moveaxis(values, -1, 0)
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return values.astype(values.dtype.newbyteorder("<")).tobytes()
 
 
 def _decoded(dataset: Dataset, syntax: UID) -> NDArray[Any]:
-    """Stored values of the only frame, colours as they are encoded."""
+    """Stored values of the only frame, colours as RGB."""
     if syntax in DECODED_HERE:
         layout = FrameLayout(
             int(dataset.Rows),
@@ -174,7 +178,7 @@ def _decoded(dataset: Dataset, syntax: UID) -> NDArray[Any]:
         )
         return decode_frame(get_frame(dataset.PixelData, 0, number_of_frames=1), syntax, layout)
     # pylibjpeg-rle panics on damaged segments with something that is no Exception; pydicom's own does not
-    return pixel_array(dataset, index=0, raw=True, decoding_plugin="pydicom" if syntax == RLELossless else "")
+    return pixel_array(dataset, index=0, decoding_plugin="pydicom" if syntax == RLELossless else "")
 
 
 def _display(dataset: Dataset, picture: Picture, limits: PixelLimits) -> NDArray[np.uint8]:

@@ -11,9 +11,15 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pydicom import dcmread
+from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless
+from pydicom.uid import (
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    RLELossless,
+)
 
 from tests.dicom_factory import as_bytes, chest_pixels, chest_radiograph, compressed, set_pixels, uid
 from tests.small_box import image
@@ -145,6 +151,44 @@ def test_frames_as_stored_and_decompressed(web: OpenWeb) -> None:
     assert data.startswith(b"\x02\x00\x00\x00")  # two segments (PS3.5 G.5)
     assert here.get(f"{path_of(native)}/frames/1", 'multipart/related; type="image/jp2"').status_code == 406
     assert here.get(f"{path_of(native)}/frames/1", "application/octet-stream").content == stack[0].tobytes()
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_big_endian_is_turned_round(web: OpenWeb, kind: type[np.generic]) -> None:
+    """Frames are little endian in every case, also where a word of the file holds two pixels."""
+    here, sent = web(), image()
+    pixels = (chest_pixels(64, 64) >> 4).astype(kind)
+    set_pixels(sent, pixels, 8)
+    sent["PixelData"].VR = "OW"
+    swapped = pixels.view(np.uint16).astype(">u2").tobytes()
+    sent.PixelData = swapped
+    sent.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    here.box.admit(_big_endian(sent))
+    ((media_type, frame),) = parts_of(here.get(f"{path_of(sent)}/frames/1", OCTETS))
+    assert media_type.endswith(ExplicitVRLittleEndian)
+    assert frame == pixels.tobytes()
+    picture = _shown(here.get(f"{path_of(sent)}/rendered", "image/png").content)
+    assert np.corrcoef(picture.ravel(), pixels.ravel())[0, 1] > 0.99
+
+
+def _big_endian(dataset: Dataset) -> bytes:
+    buffer = BytesIO()
+    dcmwrite(buffer, dataset, enforce_file_format=True, implicit_vr=False, little_endian=False)
+    return buffer.getvalue()
+
+
+def test_colours_come_decompressed_as_rgb(web: OpenWeb) -> None:
+    """Whichever codec; a picture of them is a colour picture."""
+    here, sent = web(), image()
+    colours = np.zeros((64, 64, 3), np.uint8)
+    colours[..., 0], colours[:, 32:, 1] = 200, 100
+    set_pixels(sent, colours, 8)
+    packed = compressed(sent, RLELossless)
+    here.box.receive(packed)
+    ((_, frame),) = parts_of(here.get(f"{path_of(sent)}/frames/1", OCTETS))
+    assert frame == colours.tobytes()
+    shown = cv2.imdecode(np.frombuffer(here.get(f"{path_of(sent)}/rendered", "image/png").content, np.uint8), -1)
+    assert np.array_equal(np.asarray(shown)[..., ::-1], colours)
 
 
 def test_pictures_for_people(web: OpenWeb) -> None:
