@@ -76,8 +76,9 @@ $(DONE): requirements/dev.txt pyproject.toml
 .debian-peers:
 	@command -v storescu >/dev/null && command -v Orthanc >/dev/null && command -v strace >/dev/null \
 	  && command -v dciodvfy >/dev/null && command -v gdcmconv >/dev/null \
+	  && test -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so \
 	  || { $(call as_root,apt-get update -qq) && \
-	       $(call as_root,env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq dcmtk orthanc dicom3tools libgdcm-tools strace); }
+	       $(call as_root,env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq dcmtk orthanc orthanc-dicomweb dicom3tools libgdcm-tools strace); }
 
 .PHONY: .link-tools
 .link-tools:

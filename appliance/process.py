@@ -28,6 +28,7 @@ from appliance.ingest.receiver import Receiver, storage_sop_classes
 from appliance.ingest.services import open_services
 from appliance.ingest.watched_folder import WatchedFolder
 from appliance.lane import Lane
+from appliance.results.stow import open_stow_servers
 from appliance.results.webhook import open_webhooks
 from appliance.schema import processes
 from appliance.settings import Settings
@@ -141,7 +142,8 @@ def _triage(settings: Settings, home: Home, stop: threading.Event) -> None:
 def _uplink(settings: Settings, home: Home, stop: threading.Event) -> None:
     token = secret(settings.cloud.token_file, settings.cloud.token_variable)
     title, webhooks = settings.dicom.ae_title, open_webhooks(settings.webhook)
-    lanes = build_lanes(settings.cloud, token, settings.pacs, title, home.engine, home.spool, webhooks)
+    stow_servers = open_stow_servers(settings.stow)
+    lanes = build_lanes(settings.cloud, token, settings.pacs, title, home.engine, home.spool, webhooks, stow_servers)
     keeper = keeper_of(settings, home.engine)
     reporter = CommitmentReporter(settings, home.engine, home.spool, storage_sop_classes())
     runs = [*(lane.run for lane in lanes), reporter.run]

@@ -30,6 +30,25 @@ ResultKind = Literal["report", "picture", "key_objects", "parametric_map"]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
+def whole_url(url: str) -> str:
+    """The URL as it is. Raises ValueError: it is none."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must look like https://box.example.org/dicom-web")
+    return url
+
+
+def web_origin(origin: str) -> str:
+    """The origin as browsers send it. Raises ValueError: it has a path or is no address."""
+    parts = urlsplit(origin)
+    if parts.scheme not in ("http", "https") or not parts.hostname or origin != f"{parts.scheme}://{parts.netloc}":
+        raise ValueError("must be an origin such as https://viewer.example.org, without a path or a closing slash")
+    return origin
+
+
+WebOrigin = Annotated[str, AfterValidator(web_origin)]
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host name or address never leaves this machine."""
     if host == "localhost":
@@ -380,6 +399,21 @@ class Pacs(Section):
     )
 
 
+class StowServer(Section):
+    """A DICOMweb server that gets results by STOW-RS."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,31}$", description="its name here")
+    url: Annotated[str, AfterValidator(safe_url)] = Field(
+        description="https address of its DICOMweb services, to which /studies is added"
+    )
+    token_file: Path | None = Field(default=None, description="file with the bearer token to show; none: no token")
+    token_variable: str | None = Field(default=None, description="or this environment variable")
+    results: tuple[ResultKind, ...] = Field(
+        default=("report", "picture", "key_objects"), min_length=1, description="which kinds it gets"
+    )
+    timeout_s: float = Field(default=20.0, gt=0, le=600, description="one request, s")
+
+
 class Webhook(Section):
     """An address that is told, as signed JSON, what was decided about each study."""
 
@@ -444,6 +478,27 @@ class Page(Section):
     show_patient: bool = Field(default=True, description="show patient name and identifier")
 
 
+class DicomWeb(Section):
+    """DICOMweb under /dicom-web of the status page's address: STOW-RS, QIDO-RS and WADO-RS (PS3.18)."""
+
+    enabled: bool = Field(default=False, description="open it; beyond loopback it then needs a token")
+    token_file: Path | None = Field(default=None, description="file with the bearer token that has to be shown")
+    token_variable: str = Field(default="SCANSIDE_DICOMWEB_TOKEN", description="or this environment variable")
+    public_url: Annotated[str, AfterValidator(whole_url)] | None = Field(
+        default=None, description="address of /dicom-web that answers name, as behind a proxy; none: as it was asked"
+    )
+    allowed_origins: tuple[WebOrigin, ...] = Field(
+        default=(), description="viewers on other addresses that a browser may use it from (CORS)"
+    )
+    max_request_bytes: int = Field(default=17_179_869_184, ge=1024, description="one STOW-RS request, bytes")
+    max_stores: int = Field(default=8, ge=1, le=100, description="STOW-RS requests at the same time")
+    max_results: int = Field(default=1000, ge=1, le=100_000, description="answers to one QIDO-RS request")
+    silence_s: float = Field(default=60.0, gt=0, le=3600, description="a STOW-RS request that says nothing is cut, s")
+    opening_timeout_s: float = Field(
+        default=30.0, gt=0, le=600, description="reading out of one file: header, frame or picture, s"
+    )
+
+
 class CloudEndpoint(Section):
     """Only for ``scanside cloud``: the endpoint itself."""
 
@@ -499,22 +554,25 @@ class Settings(Section):
     triage: Triage = Triage()
     cloud: Cloud = Cloud()
     pacs: tuple[Pacs, ...] = ()
+    stow: tuple[StowServer, ...] = ()
     webhook: tuple[Webhook, ...] = ()
     rule: tuple[Rule, ...] = ()
     page: Page = Page()
+    dicomweb: DicomWeb = DicomWeb()
     standby: Standby = Standby()
     cloud_endpoint: CloudEndpoint = CloudEndpoint()
 
-    @field_validator("pacs", "webhook")
+    @field_validator("pacs", "stow", "webhook")
     @classmethod
     def _distinct_destinations(
-        cls, found: tuple[Pacs | Webhook, ...], others: ValidationInfo
-    ) -> tuple[Pacs | Webhook, ...]:
-        before: tuple[Pacs, ...] = others.data.get("pacs", ()) if others.field_name == "webhook" else ()
+        cls, found: tuple[Pacs | StowServer | Webhook, ...], others: ValidationInfo
+    ) -> tuple[Pacs | StowServer | Webhook, ...]:
+        before = (*others.data.get("pacs", ()), *others.data.get("stow", ()))  # those that stand before this one
         names = ["cloud", *(peer.name for peer in before), *(peer.name for peer in found)]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(
-                f"name = {twice[0]!r} is taken; every [[pacs]] and [[webhook]] needs a name of its own, not 'cloud'"
+                f"name = {twice[0]!r} is taken; every [[pacs]], [[stow]] and [[webhook]] needs a name of its own, "
+                "not 'cloud'"
             )
         return found
 

@@ -18,6 +18,7 @@ from appliance.lane import Lane, contact_after
 from appliance.line import Line, Window
 from appliance.messages import keep_message, mark_told, untold
 from appliance.results.carrier import PacsCarrier
+from appliance.results.stow import StowLink
 from appliance.results.webhook import WebhookLink
 from appliance.schema import answers
 from appliance.settings import Cloud, Pacs
@@ -131,6 +132,7 @@ def build_lanes(
     engine: Engine,
     spool: Spool,
     webhooks: Sequence[WebhookLink] = (),
+    stow_servers: Sequence[StowLink] = (),
 ) -> list[Lane | AnswerLane]:
     """Every lane the configuration asks for."""
     lanes: list[Lane | AnswerLane] = []
@@ -139,6 +141,7 @@ def build_lanes(
     for peer in pacs:
         carrier = PacsCarrier(peer, own_title, engine)
         lanes.append(Lane(peer.name, "pacs", carrier, engine, spool, cloud.backoff_cap_s))
+    lanes += [Lane(link.name, "stow", link, engine, spool, cloud.backoff_cap_s) for link in stow_servers]
     lanes += [Lane(link.name, "webhook", link, engine, spool, cloud.backoff_cap_s) for link in webhooks]
     return lanes
 

@@ -11,10 +11,12 @@ from appliance.commands.check_disk import CheckResult, database_result, spool_re
 from appliance.commands.check_pair import pair_results
 from appliance.commands.packs import selftest
 from appliance.configuration import secret
+from appliance.dicomweb.door import dicomweb_token
 from appliance.errors import ConfigurationInvalid
 from appliance.home import Home, open_home
 from appliance.privacy.errors import SiteKeyUnusable
 from appliance.privacy.package import site_key
+from appliance.results.stow import stow_token
 from appliance.results.webhook import signing_key
 from appliance.schema import set_aside
 from appliance.settings import Settings
@@ -26,6 +28,7 @@ def examine(settings: Settings, *, rehash: bool, repair: bool = False) -> list[C
     """Look at everything; nothing is changed unless ``repair``. ``rehash`` reads every spooled file back."""
     results = [CheckResult("configuration", True, "valid"), *dicom_results(settings)]
     results += [_secret(settings), *_webhooks(settings)]
+    results += [*_stow_servers(settings), *_dicomweb(settings)]
     results.append(database_result(settings, repair=repair))
     if not results[-1].ok:
         return results
@@ -66,6 +69,24 @@ def _webhooks(settings: Settings) -> list[CheckResult]:
         except ConfigurationInvalid as invalid:
             results.append(CheckResult(f"webhook {webhook.name}", False, "; ".join(invalid.problems)))
     return results
+
+
+def _stow_servers(settings: Settings) -> Iterator[CheckResult]:
+    for server in settings.stow:
+        try:
+            stow_token(server)
+            yield CheckResult(f"stow {server.name}", True, server.url)
+        except ConfigurationInvalid as invalid:
+            yield CheckResult(f"stow {server.name}", False, "; ".join(invalid.problems))
+
+
+def _dicomweb(settings: Settings) -> Iterator[CheckResult]:
+    if settings.dicomweb.enabled:
+        try:
+            asks = "asks for its token" if dicomweb_token(settings) else "open to this machine without a token"
+            yield CheckResult("dicomweb", True, asks)
+        except ConfigurationInvalid as invalid:
+            yield CheckResult("dicomweb", False, "; ".join(invalid.problems))
 
 
 def _disk(home: Home) -> CheckResult:

@@ -76,6 +76,7 @@ def require_destination(words: Words, settings: Settings, engine: Engine) -> Non
     if words.destination is None:
         return
     configured = {peer.name for peer in settings.pacs} | {webhook.name for webhook in settings.webhook}
+    configured |= {server.name for server in settings.stow}
     configured |= {"cloud"} if settings.cloud.url is not None else set()
     with reading(engine) as connection:
         known = configured | set(destination_names(connection))

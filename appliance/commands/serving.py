@@ -10,11 +10,13 @@ from pathlib import Path
 import structlog
 
 from appliance.configuration import secret
+from appliance.dicomweb.door import dicomweb_token
 from appliance.disk.upkeep import prepare_home
 from appliance.errors import ConfigurationInvalid
 from appliance.packs import installed_folder_of
 from appliance.privacy.package import site_key
 from appliance.process import PROCESSES, run_process
+from appliance.results.stow import stow_token
 from appliance.results.webhook import signing_key
 from appliance.settings import Settings
 from appliance.standby.keeper import standby_token
@@ -34,6 +36,9 @@ def serve_box(settings: Settings, config: Path | None) -> None:
     home.engine.dispose()
     secret(settings.cloud.token_file, settings.cloud.token_variable)  # a missing secret is said now, not at night
     standby_token(settings)  # likewise
+    dicomweb_token(settings)
+    for server in settings.stow:
+        stow_token(server)
     for webhook in settings.webhook:
         signing_key(webhook)
     dicom, page = settings.dicom, settings.page

@@ -27,6 +27,7 @@ def sameness_of(connection: Connection, settings: Settings) -> Sameness:
 def destinations_of(settings: Settings) -> dict[str, str]:
     """Every destination by its name here, and what it is."""
     found = {peer.name: f"{peer.ae_title} at {peer.host}:{peer.port}" for peer in settings.pacs}
+    found |= {server.name: f"{server.url} by STOW-RS" for server in settings.stow}
     found |= {webhook.name: f"{webhook.url}, a study by its {webhook.study}" for webhook in settings.webhook}
     if settings.cloud.url is not None:
         found["cloud"] = f"{settings.cloud.url} as {settings.cloud.box_id}"

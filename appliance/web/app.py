@@ -23,6 +23,8 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainT
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from appliance.dicomweb.service import dicomweb_mount
+from appliance.dicomweb.words import ROOT_PATH
 from appliance.messages import acknowledge
 from appliance.settings import Settings
 from appliance.standby.endpoint import PulseEndpoint
@@ -60,6 +62,7 @@ def build_app(settings: Settings, engine: Engine, spool: Spool, clock: Callable[
             Route("/healthz", site.healthz),
             Route("/api/status", site.api_status),
             Route(PULSE_PATH, pulse.answer, methods=["POST"]),
+            dicomweb_mount(settings, engine, spool, clock),
             Mount("/static", StaticFiles(directory=FOLDER / "static")),
         ],
         middleware=[Middleware(GuardedAnswers, listens_on=settings.page.host)],
@@ -157,7 +160,9 @@ class _Site:
 
     def problem(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return self._failure(request, error.status_code, error.detail)
+        answer = self._failure(request, error.status_code, error.detail)
+        answer.headers.update(error.headers or {})
+        return answer
 
     def database_problem(self, request: Request, _error: Exception) -> Response:
         return self._failure(
@@ -167,7 +172,7 @@ class _Site:
         )
 
     def _failure(self, request: Request, code: int, sentence: str) -> Response:
-        if request.url.path.startswith(("/api/", "/healthz")):
+        if request.url.path.startswith(("/api/", "/healthz", ROOT_PATH)):
             return JSONResponse({"status": "failed", "detail": sentence}, code)
         if request.url.path.startswith(("/images/", "/static/", "/events")):
             return PlainTextResponse(f"{sentence}\n", code)

@@ -116,6 +116,7 @@ def escalation_state(sent: Iterable[DeliveryStanding]) -> str | None:
 def destination_views(conn: Connection, settings: Settings) -> tuple[DestinationView, ...]:
     """Every destination that is configured, was ever contacted or still has deliveries; the cloud first."""
     configured = {pacs.name: "pacs" for pacs in settings.pacs}
+    configured |= {server.name: "stow" for server in settings.stow}
     configured |= {webhook.name: "webhook" for webhook in settings.webhook}
     if settings.cloud.url is not None:
         configured = {"cloud": "cloud", **configured}

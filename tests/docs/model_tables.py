@@ -41,6 +41,8 @@ UNITS: Final = {
     "_connections_per_address": "connections",
     "_connections": "connections",
     "_uploads": "uploads",
+    "_stores": "requests",
+    "_results": "answers",
     "_answers": "answers",
     "_attempts": "attempts",
     "_requests": "requests",

@@ -17,7 +17,7 @@ from appliance.ingest.receiver import storage_sop_classes
 from models.reasons import EXPLANATIONS, SCOPE_REASONS, Reason
 from store_forward.cloud.cases import CLOUD_METADATA
 from store_forward.database import METADATA
-from tests.docs import pack_tables
+from tests.docs import dicomweb_tables, pack_tables
 from tests.docs.markdown import table
 from tests.docs.model_tables import cloud_limits, configuration, events, messages
 
@@ -136,6 +136,9 @@ TABLES: Final[dict[tuple[str, str], Callable[[], str]]] = {
     ("docs/reference/errors.md", "association-refusals"): association_refusals,
     ("docs/reference/dicom.md", "sop-classes"): sop_classes,
     ("docs/reference/dicom.md", "transfer-syntaxes"): transfer_syntaxes,
+    ("docs/reference/dicomweb.md", "resources"): dicomweb_tables.resources,
+    ("docs/reference/dicomweb.md", "attributes"): dicomweb_tables.attributes,
+    ("docs/reference/dicomweb.md", "frame-media-types"): dicomweb_tables.frame_media_types,
     ("docs/reference/wire-protocol.md", "messages"): messages,
     ("docs/reference/webhook-events.md", "events"): events,
     ("docs/reference/database.md", "box"): box_tables,

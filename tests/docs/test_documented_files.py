@@ -26,6 +26,10 @@ HOSTS = frozenset(
         "tus.io",
         "www.standardwebhooks.com",
         "pager.example.org",
+        "192.0.2.10",
+        "viewer.example.org",
+        "box.example.org",
+        "archive.example.org",
         "diataxis.fr",
         "dicom.nema.org",
     }

@@ -7,8 +7,10 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from appliance.demo.scanner import send_all
@@ -22,18 +24,32 @@ _RENAME = r"rename\w*\(.*/spool/objects/"
 _FOLDER = r"fsync\(\d+<[^>]*/spool/objects/[0-9a-f]{2}>"
 _LOGGED = r"(pwrite64|write)\(\d+<[^>]*scanside\.db-wal>"
 _COMMIT = r"f(data)?sync\(\d+<[^>]*scanside\.db-wal>"
-_ANSWER = r"(sendto|write)\(\d+<(socket|TCP)[^>]*>, \"\\x04"  # a P-DATA-TF (PS3.8 9.3.5): the C-STORE response
+#: A P-DATA-TF (PS3.8 9.3.5), which is the C-STORE response, or the H of an HTTP answer.
+_ANSWER = r"(sendto|write)\(\d+<(socket|TCP)[^>]*>, \"\\x(04|48)"
 
 
-def _trace_of_one_instance(folder: Path) -> list[str]:
-    """System calls of a receiver from its start until it has taken one instance in."""
+def _c_store(image: Path, port: int) -> None:
+    assert list(send_all([image], "127.0.0.1", port, "SCANSIDE")) == [0]
+
+
+def _stow(image: Path, port: int) -> None:
+    headers = {"Content-Type": "application/dicom"}
+    address = f"http://127.0.0.1:{port}/dicom-web/studies"
+    answer = httpx2.post(address, content=image.read_bytes(), headers=headers, timeout=60.0, trust_env=False)
+    assert answer.status_code == 200
+
+
+def _trace_of_one_instance(
+    folder: Path, process_name: str, section: str, send: Callable[[Path, int], None]
+) -> list[str]:
+    """System calls of a process that receives, from its start until it has taken one instance in."""
     strace = shutil.which("strace")
     assert strace, "strace is missing; make interop installs it"
     port = free_port()
     config = folder / "box.toml"
-    config.write_text(f'home = "{folder / "home"}"\n[dicom]\nport = {port}\n', encoding="utf-8")
+    config.write_text(f'home = "{folder / "home"}"\n{section}\nport = {port}\n', encoding="utf-8")
     trace = folder / "trace"
-    receiver = [sys.executable, "-m", "appliance", "run", "receiver", "--config", str(config)]
+    receiver = [sys.executable, "-m", "appliance", "run", process_name, "--config", str(config)]
     command = [strace, "-f", "-y", "-qq", "-xx", "-s", "1", "-e", f"trace={_CALLS}", "-o", str(trace), *receiver]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
@@ -42,7 +58,7 @@ def _trace_of_one_instance(folder: Path) -> list[str]:
             assert time.monotonic() < give_up, "the receiver did not start"
             time.sleep(0.1)
         image = as_file(chest_radiograph(seed="durable"), folder / "image.dcm")
-        assert list(send_all([image], "127.0.0.1", port, "SCANSIDE")) == [0]
+        send(image, port)
     finally:
         process.communicate(timeout=30.0)  # the end of its input ends it; strace itself passes no signal on
     return [re.sub(r"(\\x[0-9a-f]{2}){2,}", _plain, line) for line in trace.read_text().splitlines()]
@@ -81,10 +97,16 @@ def check_order(lines: list[str]) -> None:
     assert commit < answer, "answered before the commit was durable:\n" + "\n".join(lines)
 
 
-@pytest.fixture(scope="module")
-def trace(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """One real trace."""
-    return _trace_of_one_instance(tmp_path_factory.mktemp("trace"))
+_DOORS = {
+    "C-STORE": ("receiver", "[dicom]", _c_store),
+    "STOW-RS": ("web", "[dicomweb]\nenabled = true\n[page]", _stow),
+}
+
+
+@pytest.fixture(scope="module", params=_DOORS)
+def trace(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """One real trace for each way in."""
+    return _trace_of_one_instance(tmp_path_factory.mktemp("trace"), *_DOORS[request.param])
 
 
 @pytest.mark.timeout(180)

@@ -51,6 +51,14 @@ class Orthanc:
         """What a GET answers, as JSON."""
         return self._client.get(path).raise_for_status().json()
 
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """What a POST of JSON answers, as JSON."""
+        return self._client.post(path, json=body).raise_for_status().json()
+
+    def file(self, name: str) -> bytes:
+        """The Part 10 file of an instance."""
+        return self._client.get(f"/instances/{name}/file").raise_for_status().content
+
     def add(self, dataset: Dataset) -> str:
         """Put an instance in; returns Orthanc's name for it."""
         answer = self._client.post("/instances", content=as_bytes(dataset)).raise_for_status().json()
@@ -97,8 +105,8 @@ class Orthanc:
 
 
 @contextmanager
-def orthanc(folder: Path) -> Iterator[Orthanc]:
-    """An Orthanc of our own on loopback, without plugins, with an empty store."""
+def orthanc(folder: Path, **more: Any) -> Iterator[Orthanc]:
+    """An Orthanc of our own on loopback with an empty store; ``more`` are further settings, such as plugins."""
     peer = Orthanc(free_port(), free_port())
     settings = {
         "Name": "interop",
@@ -113,6 +121,7 @@ def orthanc(folder: Path) -> Iterator[Orthanc]:
         "DicomAlwaysAllowStore": True,
         "ConcurrentJobs": 1,
         "DicomScuTimeout": 300,
+        **more,
     }
     folder.mkdir()
     (folder / "orthanc.json").write_text(json.dumps(settings), encoding="utf-8")

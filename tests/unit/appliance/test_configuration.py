@@ -108,7 +108,7 @@ def test_duplicate_pacs_names(tmp_path: Path) -> None:
     """Which name is taken, and what is wanted instead; the PACS's addresses are not poured out."""
     peer = '[[pacs]]\nname = "a"\nhost = "10.9.9.9"\nport = 104\nae_title = "A"\n'
     (problem,) = problems(tmp_path, peer * 2)
-    assert problem.startswith("pacs: name = 'a' is taken; every [[pacs]] and [[webhook]] needs a name of its own")
+    assert problem.startswith("pacs: name = 'a' is taken; every [[pacs]], [[stow]] and [[webhook]] needs a name")
     assert "10.9.9.9" not in problem
 
 
