@@ -22,7 +22,7 @@ from highdicom.sr import CodedConcept
 from numpy.typing import NDArray
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
-from pydicom.uid import UID, MRImageStorage
+from pydicom.uid import MRImageStorage
 
 from appliance.results.outcome import DISCLAIMER, StudyOutcome
 from appliance.results.reference import (
@@ -32,6 +32,7 @@ from appliance.results.reference import (
     local_time,
     numbers_of,
     orientation_of,
+    sound,
     study_reference,
     take_over,
 )
@@ -155,11 +156,14 @@ def _place(source: Dataset) -> _Place | None:
         return None
     if spacing is None or min(spacing) <= 0:
         return None
-    frame = str(source.get("FrameOfReferenceUID") or "")
+    frame = sound(source, "FrameOfReferenceUID") or ""
     position = numbers_of(source, "ImagePositionPatient", 3)
     orientation = numbers_of(source, "ImageOrientationPatient", 6)
-    if UID(frame).is_valid and position and orientation and _is_upright(orientation):
-        return _Place(frame, spacing, position, orientation)
+    others = [sound(source, name) for name in ("StudyInstanceUID", "SeriesInstanceUID")]
+    if frame and frame not in others and position and orientation and _is_upright(orientation):
+        ways = np.array(orientation).reshape(2, 3)
+        unit = ways / np.linalg.norm(ways, axis=1, keepdims=True)
+        return _Place(frame, spacing, position, [round(float(one), 8) for one in unit.ravel()])
     ways = [_WAYS[one[0]] for one in orientation_of(source)]
     if len(ways) != 2 or not _is_upright([*ways[0], *ways[1]]):
         return None
@@ -168,7 +172,7 @@ def _place(source: Dataset) -> _Place | None:
 
 
 def _is_upright(orientation: Sequence[float]) -> bool:
-    """Whether rows and columns are unit vectors at right angles."""
+    """Whether rows and columns are unit vectors at right angles, as far as senders round."""
     along_row, down_column = np.array(orientation).reshape(2, 3)
     products = along_row @ along_row - 1.0, down_column @ down_column - 1.0, along_row @ down_column
     return max(abs(float(one)) for one in products) < _RIGHT_ANGLE

@@ -110,6 +110,22 @@ def test_a_crooked_orientation_is_not_believed(orientation: list[float]) -> None
     assert found.FrameOfReferenceUID != PLACE["FrameOfReferenceUID"]
 
 
+def test_rounded_direction_cosines_become_unit_vectors() -> None:
+    """A sender wrote too few digits."""
+    found = written(slice_of_a_head(ImageOrientationPatient=[1, 0, 0, 0, 0.98796, -0.151524]))
+    assert found.FrameOfReferenceUID == PLACE["FrameOfReferenceUID"]
+    orientation = found.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0].ImageOrientationPatient
+    ways = np.array(orientation, float).reshape(2, 3)
+    assert np.linalg.norm(ways, axis=1) == pytest.approx([1.0, 1.0], abs=1e-7)
+
+
+@pytest.mark.parametrize("frame", [STUDY, ""])
+def test_a_frame_of_reference_that_is_none_is_not_believed(frame: str) -> None:
+    """Another object's UID, or no UID: the image gets a frame of its own."""
+    found = written(slice_of_a_head(FrameOfReferenceUID=frame))
+    assert found.FrameOfReferenceUID not in (frame, PLACE["FrameOfReferenceUID"])
+
+
 def test_it_names_the_image_by_its_true_class() -> None:
     """As source, wherever it is referenced."""
     found = written(RADIOGRAPH)
