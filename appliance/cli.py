@@ -286,6 +286,8 @@ def import_(
                 _say(as_line(one))
     except DirectoryUnusable as unusable:
         raise _fail(str(unusable)) from None
+    except OSError as error:
+        raise _fail(f"{error.filename}: {error.strerror}; look at its permissions and its disk") from None
     if not as_json:
         _say(summary(results))
     if not all(one.outcome.is_taken for one in results):

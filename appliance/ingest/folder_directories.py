@@ -15,14 +15,16 @@ from store_forward.spool import Spool
 log = structlog.get_logger()
 INCOMPLETE = "media_incomplete"
 _MOST_NAMED = 5
+_PAUSE_S = 0.0001  # for each file that is awaited: so long the database is left alone
 
 
 @dataclass
 class _Waiting:
     changed_ns: int
     references: list[Reference]
-    open: int
+    lost: set[str]
     since: float
+    asked_at: float | None = None
 
 
 class FolderDirectories:
@@ -51,14 +53,15 @@ class FolderDirectories:
             waiting = self._known(path, now)
         except DirectoryUnusable:
             return False
-        uids = {one.sop_instance_uid for one in waiting.references if one.sop_instance_uid}
-        lost = uids - self._admission.known(uids)
-        if len(lost) != waiting.open:
-            waiting.open, waiting.since = len(lost), now
-        if lost and now - waiting.since < self._admission.patience_s(self._source):
+        if waiting.asked_at is not None and now - waiting.asked_at < len(waiting.lost) * _PAUSE_S:
             return True
-        if lost:
-            self._set_aside(path, waiting.references, lost, now)
+        if found := self._admission.known(waiting.lost):
+            waiting.lost, waiting.since = waiting.lost - found, now
+        waiting.asked_at = now
+        if waiting.lost and now - waiting.since < self._admission.patience_s(self._source):
+            return True
+        if waiting.lost:
+            self._set_aside(path, waiting.references, waiting.lost, now)
         path.unlink(missing_ok=True)
         del self._waiting[path]
         return True
@@ -67,7 +70,9 @@ class FolderDirectories:
         changed_ns = path.stat().st_mtime_ns
         found = self._waiting.get(path)
         if found is None or found.changed_ns != changed_ns:
-            found = self._waiting[path] = _Waiting(changed_ns, read_directory(path), -1, now)
+            references = read_directory(path)
+            uids = {one.sop_instance_uid for one in references if one.sop_instance_uid}
+            found = self._waiting[path] = _Waiting(changed_ns, references, uids, now)
         return found
 
     def _set_aside(self, path: Path, references: list[Reference], lost: set[str], now: float) -> None:

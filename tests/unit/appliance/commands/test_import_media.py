@@ -128,3 +128,12 @@ def test_a_folder_without_a_directory(medium: Medium, tmp_path: Path) -> None:
     status, said = medium.take()
     assert status == 1
     assert "no DICOMDIR in" in said
+
+
+def test_a_home_that_cannot_be_made(medium: Medium, tmp_path: Path) -> None:
+    """It is named, and nothing is taken."""
+    (tmp_path / "file").write_text("in the way")
+    medium.configuration.write_text(f'home = "{tmp_path / "file" / "home"}"\n')
+    status, said = medium.take()
+    assert status == 1
+    assert f"{tmp_path / 'file'}" in said
