@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import typer
-from pydicom.uid import AllTransferSyntaxes
 from sqlalchemy import Column, MetaData
 
 import appliance.home as home  # all tables of the box are known after this
@@ -14,10 +13,11 @@ from appliance.cli import app
 from appliance.errors import ReceiveError
 from appliance.ingest.callers import Refusal
 from appliance.ingest.receiver import storage_sop_classes
+from appliance.ingest.receiver import transfer_syntaxes as accepted_syntaxes
 from models.reasons import EXPLANATIONS, SCOPE_REASONS, Reason
 from store_forward.cloud.cases import CLOUD_METADATA
 from store_forward.database import METADATA
-from tests.docs import dicomweb_tables, pack_tables
+from tests.docs import conformance_tables, dicomweb_tables, pack_tables
 from tests.docs.markdown import table
 from tests.docs.model_tables import cloud_limits, configuration, events, messages
 
@@ -62,7 +62,7 @@ def sop_classes() -> str:
 
 def transfer_syntaxes() -> str:
     """Every transfer syntax the receiver accepts."""
-    return table(("Transfer syntax", "UID"), ((uid.name, f"`{uid}`") for uid in AllTransferSyntaxes))
+    return table(("Transfer syntax", "UID"), ((uid.name, f"`{uid}`") for uid in accepted_syntaxes()))
 
 
 def box_tables() -> str:
@@ -134,8 +134,11 @@ TABLES: Final[dict[tuple[str, str], Callable[[], str]]] = {
     ("docs/reference/states.md", "reasons"): reasons,
     ("docs/reference/errors.md", "receive-errors"): receive_errors,
     ("docs/reference/errors.md", "association-refusals"): association_refusals,
-    ("docs/reference/dicom.md", "sop-classes"): sop_classes,
-    ("docs/reference/dicom.md", "transfer-syntaxes"): transfer_syntaxes,
+    ("docs/reference/conformance-statement.md", "services"): conformance_tables.services,
+    ("docs/reference/conformance-statement.md", "association-parameters"): conformance_tables.association_parameters,
+    ("docs/reference/conformance-statement.md", "result-objects"): conformance_tables.result_objects,
+    ("docs/reference/conformance-statement.md", "sop-classes"): sop_classes,
+    ("docs/reference/conformance-statement.md", "transfer-syntaxes"): transfer_syntaxes,
     ("docs/reference/dicomweb.md", "resources"): dicomweb_tables.resources,
     ("docs/reference/dicomweb.md", "attributes"): dicomweb_tables.attributes,
     ("docs/reference/dicomweb.md", "frame-media-types"): dicomweb_tables.frame_media_types,

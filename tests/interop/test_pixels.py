@@ -49,7 +49,7 @@ _TWINS = {
     "pydicom-data__liver_nonbyte_aligned_rle.dcm": "pydicom-data__liver_nonbyte_aligned_j2k.dcm",
     "pydicom-data__liver_rle.dcm": "pydicom-data__liver_j2k.dcm",
 }
-#: Only we read these; what there is to compare with stands in docs/reference/dicom.md.
+#: Only we read these; what there is to compare with stands in docs/reference/conformance-statement.md.
 _OURS_ALONE = {"fodicom__FreezePattern.dcm", "fodicom__GH364.dcm"}
 _LOSSY = {f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 52, 53, 54, 55, 56, 91, 203)}
 #: OpenJPH reads these, which is not what reads them here.
