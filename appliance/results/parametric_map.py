@@ -161,8 +161,8 @@ def _place(source: Dataset) -> _Place | None:
     orientation = numbers_of(source, "ImageOrientationPatient", 6)
     others = [sound(source, name) for name in ("StudyInstanceUID", "SeriesInstanceUID")]
     if frame and frame not in others and position and orientation and _is_upright(orientation):
-        ways = np.array(orientation).reshape(2, 3)
-        unit = ways / np.linalg.norm(ways, axis=1, keepdims=True)
+        cosines = np.array(orientation).reshape(2, 3)
+        unit = cosines / np.linalg.norm(cosines, axis=1, keepdims=True)
         return _Place(frame, spacing, position, [round(float(one), 8) for one in unit.ravel()])
     ways = [_WAYS[one[0]] for one in orientation_of(source)]
     if len(ways) != 2 or not _is_upright([*ways[0], *ways[1]]):
