@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import typer
-from pydicom.uid import AllTransferSyntaxes
 from sqlalchemy import Column, MetaData
 
 import appliance.home as home  # all tables of the box are known after this
 from appliance.cli import app
 from appliance.errors import ReceiveError
 from appliance.ingest.receiver import storage_sop_classes
+from appliance.ingest.receiver import transfer_syntaxes as accepted_syntaxes
 from models.reasons import EXPLANATIONS, SCOPE_REASONS, Reason
 from store_forward.cloud.cases import CLOUD_METADATA
 from store_forward.database import METADATA
@@ -47,7 +47,7 @@ def sop_classes() -> str:
 
 def transfer_syntaxes() -> str:
     """Every transfer syntax the receiver accepts."""
-    return table(("Transfer syntax", "UID"), ((uid.name, f"`{uid}`") for uid in AllTransferSyntaxes))
+    return table(("Transfer syntax", "UID"), ((uid.name, f"`{uid}`") for uid in accepted_syntaxes()))
 
 
 def box_tables() -> str:
