@@ -48,7 +48,8 @@ def _through(values: NDArray[Any], descriptor: Any, data: Any, little_endian: bo
     if first > 0x7FFF and values.min() < 0:
         first -= 1 << 16  # written as if it had no sign
     below = np.floor(values).astype(np.int64) - first
-    return entries[np.clip(below, 0, len(entries) - 1)]
+    found: NDArray[Any] = entries[np.clip(below, 0, len(entries) - 1)]
+    return found
 
 
 def _entries(data: Any, count: int, bits: int, little_endian: bool) -> NDArray[Any]:

@@ -11,7 +11,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import _read_file_meta_info, read_dataset, read_partial, read_preamble
@@ -107,8 +106,7 @@ def _inflated(stream: BinaryIO) -> bytes:
 
 def _text(dataset: Dataset, keyword: str, longest: int) -> str:
     try:
-        raw = dataset.get_item(keyword)
-        if raw is None or (isinstance(raw, RawDataElement) and raw.length > _LONGEST_VALUE):
+        if getattr(dataset.get_item(keyword), "length", 0) > _LONGEST_VALUE:  # of a value not converted yet
             return ""
         value = dataset.get(keyword)
     except UNREADABLE:

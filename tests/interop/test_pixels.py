@@ -36,7 +36,11 @@ from tests.interop.second_decoder import decoded
 pytestmark = pytest.mark.interop
 GREY = chest_pixels(64, 96)
 COLOUR = np.stack([GREY >> 4, GREY >> 5, 255 - (GREY >> 4)], axis=-1).astype(np.uint8)
-PICTURES = {"grey": GREY, "signed": GREY.astype(np.int16) - 2048, "bytes": (GREY >> 4).astype(np.uint8)}
+PICTURES: dict[str, NDArray[Any]] = {
+    "grey": GREY,
+    "signed": GREY.astype(np.int16) - 2048,
+    "bytes": (GREY >> 4).astype(np.uint8),
+}
 
 #: Of the real files: DCMTK needs to be told that a JFIF marker names the colours whatever the header says.
 _OPTIONS = {"fodicom__GH195.dcm": ("+cl",)}
@@ -103,7 +107,7 @@ def test_grey_in_every_syntax(tmp_path: Path, kind: str, syntax: UID | None) -> 
 def test_jpeg(tmp_path: Path, precision: int, syntax: UID) -> None:
     """Extended with 8 and 12 bits, which most decoders lack, and lossless."""
     values = (GREY >> 4).astype(np.uint8) if precision == 8 else GREY
-    encode: Callable[..., bytes] = imagecodecs.ljpeg_encode if syntax == JPEGLosslessSV1 else imagecodecs.jpeg8_encode
+    encode: Callable[..., Any] = imagecodecs.ljpeg_encode if syntax == JPEGLosslessSV1 else imagecodecs.jpeg8_encode
     own = {} if syntax == JPEGLosslessSV1 else {"level": 90}
     path = _encapsulated(tmp_path, bytes(encode(values, bitspersample=precision, **own)), syntax, values, precision)
     theirs = decoded(path, tmp_path, syntax)
@@ -182,7 +186,7 @@ def test_a_palette(tmp_path: Path) -> None:
         dataset.add_new(f"{colour}PaletteColorLookupTableData", "OW", (table * 257).astype("<u2").tobytes())
     path = as_file(dataset, tmp_path / "a.dcm")
     succeed("dcm2pnm", path, tmp_path / "a.ppm")
-    shown = cv2.imread(str(tmp_path / "a.ppm"), cv2.IMREAD_COLOR).astype(float)
+    shown = _picture(tmp_path / "a.ppm", cv2.IMREAD_COLOR)
     luminance = shown @ np.array([0.114, 0.587, 0.299])
     assert np.abs(grey_image(open_dicom(path)) / 257 - luminance).max() <= 1.0
 
@@ -190,11 +194,17 @@ def test_a_palette(tmp_path: Path) -> None:
 def _same_picture(folder: Path, dataset: Dataset, *options: str) -> None:
     path = as_file(dataset, folder / "a.dcm")
     succeed("dcm2pnm", *options, path, folder / "a.pgm")
-    theirs = cv2.imread(str(folder / "a.pgm"), cv2.IMREAD_GRAYSCALE).astype(float)
+    theirs = _picture(folder / "a.pgm", cv2.IMREAD_GRAYSCALE)
     grey = grey_image(open_dicom(path))
     low, high = grey.min(), grey.max()
     ours = (grey - low) / (high - low) * (theirs.max() - theirs.min()) + theirs.min()
     assert np.abs(ours - theirs).max() <= 1.5
+
+
+def _picture(path: Path, kind: int) -> NDArray[np.float64]:
+    shown = cv2.imread(str(path), kind)
+    assert shown is not None
+    return shown.astype(np.float64)
 
 
 def _real_files() -> list[Path]:

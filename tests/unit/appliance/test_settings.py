@@ -35,7 +35,9 @@ def test_every_key_describes_itself() -> None:
     for section in every:
         for name, field in section.model_fields.items():
             nested = isinstance(field.annotation, type) and issubclass(field.annotation, Section)
-            assert nested or name in ("pacs", "webhook", "rule") or field.description, f"{section.__name__}.{name}"
+            assert nested or name in ("pacs", "stow", "webhook", "rule") or field.description, (
+                f"{section.__name__}.{name}"
+            )
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "::1"])

@@ -21,7 +21,7 @@ AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
 def _slice(number: int, **overrides: Any) -> Dataset:
-    place = {"ImagePositionPatient": [-10, -20, 5 * number], "ImageOrientationPatient": [*AXIAL]}
+    place: dict[str, Any] = {"ImagePositionPatient": [-10, -20, 5 * number], "ImageOrientationPatient": [*AXIAL]}
     rescale = {"RescaleSlope": 1, "RescaleIntercept": -1024, "PixelSpacing": [0.7, 0.8]}
     return chest_radiograph(seed=str(number), pixels=SMALL + number, **(place | rescale | overrides))
 
