@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from appliance.settings import Cloud, CloudEndpoint, Dicom, Pacs, Section, Settings, Webhook, is_loopback
+from appliance.settings import Cloud, CloudEndpoint, Dicom, Pacs, Section, Settings, StowServer, Webhook, is_loopback
 
 PACS = {"name": "archive", "host": "10.0.0.5", "port": 104, "ae_title": "ARCHIVE"}
 
@@ -31,11 +31,11 @@ def sections(model: type[Section]) -> list[type[Section]]:
 
 def test_every_key_describes_itself() -> None:
     """The reference of keys is made from the descriptions, so none may lack one."""
-    every: list[type[Section]] = [*sections(Settings), Pacs, Webhook]
+    every: list[type[Section]] = [*sections(Settings), Pacs, StowServer, Webhook]
     for section in every:
         for name, field in section.model_fields.items():
             nested = isinstance(field.annotation, type) and issubclass(field.annotation, Section)
-            assert nested or name in ("pacs", "webhook") or field.description, f"{section.__name__}.{name}"
+            assert nested or name in ("pacs", "stow", "webhook") or field.description, f"{section.__name__}.{name}"
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "::1"])
