@@ -87,7 +87,8 @@ def _receive(settings: Settings, home: Home, stop: threading.Event) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # A line that breaks, or a disk that fills, leaves part of an instance: nobody writes to it after these times.
-    abandoned_s = max(settings.dicom.association_timeout_s, settings.limits.triage_timeout_s) + _SWEEP_S
+    patience_s = (settings.dicom.association_timeout_s, settings.limits.triage_timeout_s, settings.dicomweb.silence_s)
+    abandoned_s = max(patience_s) + _SWEEP_S
     home.spool.sweep_incoming(time.time() - abandoned_s)
     room = RoomWatch(home.engine, home.spool)
     room.look(time.time())

@@ -7,7 +7,18 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from appliance.settings import Cloud, CloudEndpoint, Dicom, Pacs, Rule, Section, Settings, Webhook, is_loopback
+from appliance.settings import (
+    Cloud,
+    CloudEndpoint,
+    Dicom,
+    Pacs,
+    Rule,
+    Section,
+    Settings,
+    StowServer,
+    Webhook,
+    is_loopback,
+)
 
 PACS = {"name": "archive", "host": "10.0.0.5", "port": 104, "ae_title": "ARCHIVE"}
 
@@ -31,7 +42,7 @@ def sections(model: type[Section]) -> list[type[Section]]:
 
 def test_every_key_describes_itself() -> None:
     """The reference of keys is made from the descriptions, so none may lack one."""
-    every: list[type[Section]] = [*sections(Settings), Pacs, Webhook, Rule]
+    every: list[type[Section]] = [*sections(Settings), Pacs, StowServer, Webhook, Rule]
     for section in every:
         for name, field in section.model_fields.items():
             nested = isinstance(field.annotation, type) and issubclass(field.annotation, Section)

@@ -180,3 +180,19 @@ def test_a_webhook_without_its_secret(scanside: Scanside, config: Path, monkeypa
     assert "PAGER_SECRET is not in the environment; make one with" in bad(scanside("check", "--json"))["webhook pager"]
     monkeypatch.setenv("PAGER_SECRET", SECRET)
     assert bad(scanside("check", "--json")) == {}
+
+
+def test_dicomweb_beyond_loopback_without_a_token(
+    scanside: Scanside, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On loopback it is said that none is asked for; and a server that gets results may need one, too."""
+    monkeypatch.delenv("SCANSIDE_DICOMWEB_TOKEN", raising=False)
+    before = config.read_text()
+    server = '[[stow]]\nname = "web"\nurl = "https://archive.example.org"\ntoken_variable = "ARCHIVE_TOKEN"\n'
+    config.write_text(f'{before}[dicomweb]\nenabled = true\n{server}[page]\nhost = "192.0.2.1"\n')
+    found = bad(scanside("check", "--json"))
+    assert "SCANSIDE_DICOMWEB_TOKEN" in found["dicomweb"]
+    assert "ARCHIVE_TOKEN is not in the environment" in found["stow web"]
+    config.write_text(f"{before}[dicomweb]\nenabled = true\n")
+    rows = {row["what"]: row["detail"] for row in scanside("check", "--json").rows}
+    assert rows["dicomweb"] == "open to this machine without a token"

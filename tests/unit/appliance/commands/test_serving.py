@@ -63,6 +63,19 @@ def test_a_missing_secret_is_said_at_start(config: Path, tmp_path: Path) -> None
     assert "secret cannot be read: No such file or directory" in ended.stderr
 
 
+@pytest.mark.parametrize(
+    "section",
+    ["[dicomweb]\nenabled = true", '[[stow]]\nname = "web"\nurl = "https://archive.example.org"'],
+    ids=["dicomweb", "stow"],
+)
+def test_a_missing_token_is_said_at_start(config: Path, tmp_path: Path, section: str) -> None:
+    """That of our own DICOMweb, and that of a server that gets results."""
+    config.write_text(config.read_text() + f'{section}\ntoken_file = "{tmp_path / "none"}"\n')
+    ended = started(config, "serve")
+    assert ended.returncode == 2
+    assert "secret cannot be read: No such file or directory" in ended.stderr
+
+
 def test_a_database_that_cannot_be_used_stops_the_start(config: Path, settings: Settings) -> None:
     """Before any process listens; what to do is the last thing said."""
     home = open_home(settings)
