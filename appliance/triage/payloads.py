@@ -38,7 +38,7 @@ class PayloadMaker:
     def __init__(self, settings: Settings, spool: Spool, site_key: bytes) -> None:
         self._spool = spool
         self._site_key = site_key
-        self._documents = DocumentMaker(settings.pacs, spool)
+        self._documents = DocumentMaker({one.name: one.results for one in settings.pacs}, spool)
         self._webhooks = settings.webhook
         self._box_id = settings.cloud.box_id
         self._has_cloud = settings.cloud.url is not None
