@@ -582,11 +582,15 @@ class Settings(Section):
         names = [rule.name for rule in rules]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"name = {twice[0]!r} is taken; every [[rule]] needs a name of its own")
-        archives = [peer.name for peer in others.data.get("pacs", ())]
+        if not {"pacs", "stow"} <= others.data.keys():
+            return rules  # what is wrong with those is said already
+        archives = [one.name for one in (*others.data["pacs"], *others.data["stow"])]
         for rule in rules:
-            if unknown := [name for name in rule.send_to or () if name not in archives and "pacs" in others.data]:
+            if unknown := [name for name in rule.send_to or () if name not in archives]:
                 there = ", ".join(archives) or "none at all"
-                raise ValueError(f"rule {rule.name!r} sends to {unknown[0]!r}, which is no [[pacs]]; there is {there}")
+                raise ValueError(
+                    f"rule {rule.name!r} sends to {unknown[0]!r}, which is no [[pacs]] or [[stow]]; there is {there}"
+                )
         return rules
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from appliance.results.parametric_map import build_map, can_be_mapped
 from appliance.results.picture import build_picture
 from appliance.results.reference import can_be_referenced, is_image
 from appliance.results.report import build_report
-from appliance.settings import Pacs, ResultKind, StowServer
+from appliance.settings import ResultKind
 from appliance.triage.deliveries import Subject, result
 from models.decision import Decision
 from models.errors import CannotTriage
@@ -51,9 +51,9 @@ class Made:
 
 
 class DocumentMaker:
-    """Makes what at least one archive wants, and nothing else."""
+    """Makes what at least one archive wants, and nothing else. ``archives`` says which kinds each gets, by its name."""
 
-    def __init__(self, archives: Sequence[Pacs | StowServer], spool: Spool) -> None:
+    def __init__(self, archives: Mapping[str, Sequence[ResultKind]], spool: Spool) -> None:
         self._archives = archives
         self._spool = spool
 
@@ -62,7 +62,7 @@ class DocumentMaker:
 
         ``paths`` are the instances that the report names, ``shown`` the image that decided, when a model read it.
         """
-        if not outcome.orders.archives(one.name for one in self._archives):
+        if not outcome.orders.archives(self._archives):
             return Made()
         headers = _headers(paths)
         if not headers:
@@ -78,7 +78,7 @@ class DocumentMaker:
 
         ``picture`` is the digest of the one that was made of the decision; the full model's answer is written below it.
         """
-        if not outcome.orders.archives(one.name for one in self._archives):
+        if not outcome.orders.archives(self._archives):
             return Made()
         headers = _headers(paths)
         if not headers:
@@ -125,7 +125,7 @@ class DocumentMaker:
         return sent, notes
 
     def _takers(self, what: ResultKind, outcome: StudyOutcome) -> list[str]:
-        return outcome.orders.archives(one.name for one in self._archives if what in one.results)
+        return outcome.orders.archives(name for name, kinds in self._archives.items() if what in kinds)
 
     def _send(self, kind: str, takers: Sequence[str], file: bytes, outcome: StudyOutcome) -> list[DeliveryRequest]:
         stored, subject = self._spool.keep_bytes(file), subject_of(outcome)

@@ -40,7 +40,8 @@ class PayloadMaker:
     def __init__(self, settings: Settings, spool: Spool, site_key: bytes) -> None:
         self._spool = spool
         self._site_key = site_key
-        self._documents = DocumentMaker((*settings.pacs, *settings.stow), spool)
+        archives = {one.name: one.results for one in (*settings.pacs, *settings.stow)}
+        self._documents = DocumentMaker(archives, spool)
         self._webhooks = settings.webhook
         self._box_id = settings.cloud.box_id
         self._has_cloud = settings.cloud.url is not None
