@@ -22,6 +22,7 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000TransferSyntaxes,
+    JPEGLSTransferSyntaxes,
     RLELossless,
 )
 
@@ -33,6 +34,9 @@ from models.reasons import Reason
 from models.tolerant_reading import DAMAGED, UNREADABLE, quietly
 
 Frame = NDArray[Any]
+_END_OF_IMAGE = b"\xff\xd9"
+#: Encapsulated Uncompressed Explicit VR Little Endian (PS3.5 A.4.11): frames as they are, for objects over 4 GB.
+_NOT_COMPRESSED = UID("1.2.840.10008.1.2.1.98")
 #: All others are encapsulated; pydicom does not know the younger ones (PS3.5 A.4).
 _NATIVE = frozenset(
     {ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian}
@@ -109,7 +113,7 @@ def _source(dataset: Dataset, pixel: ImagePixel) -> tuple[UID, bytes]:
             syntax = UID(str(dataset.file_meta.get("TransferSyntaxUID") or "").strip(" \0"))
         except UNREADABLE:
             syntax = UID("")
-        if syntax not in DECODED_HERE and not _known_to_pydicom(syntax):
+        if syntax not in (*DECODED_HERE, _NOT_COMPRESSED) and not _known_to_pydicom(syntax):
             raise CannotTriage(Reason.unsupported_transfer_syntax, "no decoder for it is installed")
         return syntax, dataset[pixel.keyword].value
 
@@ -159,6 +163,8 @@ def _compressed(frame: bytes, pixel: ImagePixel, syntax: UID) -> Frame:
     stated = stated_size(frame)
     if stated is not None and stated != (pixel.rows, pixel.columns, pixel.samples):
         raise CannotTriage(Reason.unreadable_pixels, "the compressed frame has another size than the header says")
+    if syntax == _NOT_COMPRESSED:
+        return _native(frame, replace(pixel, number_of_frames=1), ExplicitVRLittleEndian, 0)
     if syntax in DECODED_HERE:
         decoded = decode_frame(frame, syntax, pixel.layout)
         if decoded.shape[:2] != (pixel.rows, pixel.columns):
@@ -166,6 +172,8 @@ def _compressed(frame: bytes, pixel: ImagePixel, syntax: UID) -> Frame:
     elif syntax == RLELossless and pixel.bits_allocated == 1:
         decoded = _one_bit_rle(frame, pixel)
     else:
+        if syntax in JPEGLSTransferSyntaxes and _END_OF_IMAGE not in frame:
+            frame += _END_OF_IMAGE  # CharLS searches for it, for seconds after a few hundred bytes
         decoded = _by_pydicom(encapsulate([frame], has_bot=False), pixel, syntax, 0, 1)
     # JPEG 2000 says itself which precision and sign its values have, and pydicom has made them fit
     return decoded if syntax in JPEG2000TransferSyntaxes else _stored_bits(decoded, pixel)

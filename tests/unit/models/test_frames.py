@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 from typing import Any
 
@@ -18,6 +19,7 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
     JPEGLSLossless,
+    JPEGLSNearLossless,
     RLELossless,
 )
 
@@ -119,6 +121,13 @@ def test_several_frames(syntax: UID, signed: bool) -> None:
     assert np.array_equal(stored_frame(dataset, 2), values[2])
 
 
+def test_frames_that_are_encapsulated_as_they_are() -> None:
+    """Encapsulated Uncompressed Explicit VR Little Endian (PS3.5 A.4.11)."""
+    values = [SMALL, SMALL[::-1]]
+    dataset = _encapsulated([value.tobytes() for value in values], UID("1.2.840.10008.1.2.1.98"), NumberOfFrames=2)
+    assert np.array_equal(np.stack(list(stored_frames(dataset))), values)
+
+
 def test_jpeg_with_twelve_bits() -> None:
     """JPEG Extended keeps its precision, which most decoders do not."""
     frame = bytes(imagecodecs.jpeg8_encode(SMALL, level=100, bitspersample=12))
@@ -167,6 +176,20 @@ def test_acr_nema_knew_grey_only() -> None:
     dataset = chest_radiograph(pixels=SMALL, PhotometricInterpretation=None)
     dataset.RecognitionCode = "ACR-NEMA 2.0"
     assert np.array_equal(stored_frame(dataset), SMALL)
+
+
+@pytest.mark.parametrize("at", [54, 75, 131])
+def test_jpeg_ls_without_its_end_takes_no_time(at: int) -> None:
+    """With another error in it, the decoder alone would search for the end for seconds."""
+    small = (SMALL >> 4).astype(np.uint8)
+    frame = bytearray(imagecodecs.jpegls_encode(small, level=2))
+    frame[frame.rindex(b"\xff\xd9")] = 0xFE
+    frame[at] ^= 0x80
+    dataset = _encapsulated([bytes(frame)], JPEGLSNearLossless, BitsAllocated=8, BitsStored=8, HighBit=7)
+    before = time.process_time()
+    with pytest.raises(CannotTriage):
+        stored_frame(dataset)
+    assert time.process_time() - before < 1.0
 
 
 def test_a_frame_that_is_not_there() -> None:
