@@ -40,7 +40,7 @@ class PayloadMaker:
     def __init__(self, settings: Settings, spool: Spool, site_key: bytes) -> None:
         self._spool = spool
         self._site_key = site_key
-        archives = {one.name: one.results for one in (*settings.pacs, *settings.stow)}
+        archives = {one.name: one.results for one in settings.pacs} | {one.name: one.results for one in settings.stow}
         self._documents = DocumentMaker(archives, spool)
         self._webhooks = settings.webhook
         self._box_id = settings.cloud.box_id
