@@ -192,7 +192,7 @@ name = "qa"
         ("match = { Modality = 'CT' }", "it says nothing; give triage, send_to or priority"),
         ("match = { Modality = 'CT' }\ntriage = 'skip'", "rule.0.triage = 'skip'"),
         ("match = { Modality = 'CT' }\npriority = 'high'", "rule.0.priority = 'high'"),
-        ("match = { Modality = 'CT' }\nsend_to = ['archiv']", "'archiv', which is no [[pacs]] or [[stow]]; there is archive"),
+        ("match = { Modality = 'CT' }\nsend_to = ['archiv']", "'archiv', which is no [[pacs]] or [[stow]]; there"),
         ("match = { Modality = 'CT' }\ntriage = 'phantom'\nsend_to = ['archive']", "of a phantom nothing is sent"),
         ("match = { Modality = 'CT' }\ntriage = 'exclude'\n[[rule]]\nname = 'qa'\nmatch = { Modality = 'MR' }\n"
          "triage = 'exclude'", "name = 'qa' is taken"),
