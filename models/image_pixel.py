@@ -15,7 +15,6 @@ from models.tolerant_reading import UNREADABLE, quietly
 #: In this order, as an object has one of them (PS3.3 C.7.6.3, C.7.6.24, C.7.6.25).
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _FLOAT_BITS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
-_LARGEST_SIDE = 65_535
 _MOST_BITS = 64
 
 
@@ -134,8 +133,8 @@ def _photometric_interpretation(dataset: Dataset) -> str:
 
 
 def _check(pixel: ImagePixel) -> None:
-    if not 0 < pixel.rows <= _LARGEST_SIDE or not 0 < pixel.columns <= _LARGEST_SIDE:
-        refused = "Rows or Columns is out of range"
+    if not pixel.rows or not pixel.columns:
+        refused = "Rows or Columns is 0"
     elif pixel.samples not in (1, 3):
         refused = "Samples per Pixel is neither 1 nor 3"
     elif not 0 < pixel.bits_allocated <= _MOST_BITS or not 0 < pixel.bits_stored <= pixel.bits_allocated:
