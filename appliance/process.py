@@ -23,7 +23,7 @@ from appliance.disk.room_watch import RoomWatch
 from appliance.disk.upkeep import Upkeep
 from appliance.home import Home, open_home
 from appliance.ingest.admit import Admission
-from appliance.ingest.commitment_reports import CommitmentReporter
+from appliance.ingest.commitment_reporter import CommitmentReporter
 from appliance.ingest.receiver import Receiver, storage_sop_classes
 from appliance.ingest.services import open_services
 from appliance.ingest.watched_folder import WatchedFolder
@@ -82,6 +82,9 @@ def _beat(engine: Engine, name: str, stop: threading.Event) -> None:
 
 
 def _receive(settings: Settings, home: Home, stop: threading.Event) -> None:
+    # Hundreds of idle connections must not use up what SQLite and the spool need.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # A line that breaks, or a disk that fills, leaves part of an instance: nobody writes to it after these times.
     abandoned_s = max(settings.dicom.association_timeout_s, settings.limits.triage_timeout_s) + _SWEEP_S
     home.spool.sweep_incoming(time.time() - abandoned_s)
@@ -102,6 +105,10 @@ def _receive(settings: Settings, home: Home, stop: threading.Event) -> None:
     swept = time.monotonic()
     while not stop.wait(_LOOK_S):
         room.look(time.time())
+        if not receiver.is_listening:  # a thread broke; the supervisor starts us anew
+            log.error("receiver.deaf")
+            failed.set()
+            break
         if time.monotonic() - swept > _SWEEP_S:
             home.spool.sweep_incoming(time.time() - abandoned_s)
             swept = time.monotonic()

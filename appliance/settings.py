@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -21,6 +21,8 @@ from pydantic import (
 from store_forward.room import Marks, Room
 
 AETitle = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16)]
+#: As a peer's calling AE title: whoever it says it is.
+ANY_AE_TITLE: Final = "*"
 _TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 EventType = Literal["study.decided", "study.amended"]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -34,6 +36,30 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _network(text: str) -> str:
+    """The address or network as it is. Raises ValueError: it is neither, or has bits beside its prefix."""
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"{error}; write an address like 192.0.2.7 or a network like 192.0.2.0/24") from None
+    return text
+
+
+def _certificate_identity(text: str) -> str:
+    """A name in lower case, or ``sha256:`` and 64 hexadecimal digits. Raises ValueError: a digest is not that long."""
+    kind, separator, digest = text.strip().lower().partition("sha256:")
+    if not separator:
+        return kind
+    digest = digest.replace(":", "")
+    if kind or len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+        raise ValueError("must be sha256: and 64 hexadecimal digits, as openssl x509 -fingerprint -sha256 prints them")
+    return f"sha256:{digest}"
+
+
+Network = Annotated[str, AfterValidator(_network)]
+CertificateIdentity = Annotated[str, StringConstraints(min_length=1), AfterValidator(_certificate_identity)]
 
 
 def safe_url(url: str) -> str:
@@ -53,14 +79,58 @@ class Section(BaseModel):
 
 
 class CallingPeer(Section):
-    """What differs for one calling AE title."""
+    """Somebody who may ask us for associations; what is left out is not asked of it."""
 
+    ae_title: AETitle | None = Field(default=None, description="its calling AE title, `*` for any; none: `NAME`")
+    called_ae_title: AETitle | None = Field(default=None, description="the title it must call us by; none: any")
+    addresses: tuple[Network, ...] = Field(default=(), description="addresses and networks it may come from")
+    certificates: tuple[CertificateIdentity, ...] = Field(
+        default=(), description="a name in its certificate, or `sha256:` and the certificate's digest; any of these"
+    )
+    plain: bool = Field(default=False, description="may come without TLS over a network")
     quiet_time_s: float | None = Field(default=None, ge=0, le=3600, description="quiet time for this peer, s")
     association_timeout_s: float | None = Field(default=None, ge=1, le=86400, description="patience, s")
     report_host: str | None = Field(
         default=None, description="address that its reports on storage commitment go to; none: its own association only"
     )
     report_port: Port = Field(default=104, description="and the DICOM port there")
+
+    @model_validator(mode="after")
+    def _certificate_or_plain(self) -> CallingPeer:
+        if self.plain and self.certificates:
+            raise ValueError("certificates prove nothing of a peer that may come without TLS; remove one of the two")
+        return self
+
+
+class ReportAddress(NamedTuple):
+    """Where a report on storage commitment goes; without ``tls``, plain."""
+
+    host: str
+    port: int
+    tls: PacsTls | None
+
+
+class DicomTls(Section):
+    """DICOM over TLS (PS3.15 B.12), on a port of its own."""
+
+    port: Port = Field(default=2762, description="port for DICOM over TLS")
+    certificate: Path = Field(description="our certificate chain, PEM")
+    private_key: Path = Field(description="its private key, PEM")
+    client_ca: Path | None = Field(default=None, description="the authorities that vouch for those who call, PEM")
+    client_crl: Path | None = Field(
+        default=None, description="certificates these authorities have revoked, PEM; renew it in time; none: not asked"
+    )
+    require_client_certificate: bool = Field(default=True, description="refuse who shows no certificate")
+
+    @model_validator(mode="after")
+    def _somebody_vouches(self) -> DicomTls:
+        if self.require_client_certificate and self.client_ca is None:
+            raise ValueError(
+                "client_ca is missing; name the authorities of your peers, or set require_client_certificate = false"
+            )
+        if self.client_crl is not None and self.client_ca is None:
+            raise ValueError("client_crl needs client_ca; name the authorities that have revoked, or remove it")
+        return self
 
 
 class Dicom(Section):
@@ -70,33 +140,84 @@ class Dicom(Section):
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: Port = Field(default=11112, description="DICOM port")
     require_called_ae_title: bool = Field(default=False, description="refuse associations that call another title")
-    calling_ae_titles: tuple[AETitle, ...] = Field(default=(), description="who may send; empty: anybody")
     quiet_time_s: float = Field(default=2.0, ge=0, le=3600, description="after release, before a study is complete, s")
     association_timeout_s: float = Field(
         default=60.0, ge=1, le=86400, description="a study whose sender says nothing this long is complete, s"
     )
-    peers: dict[AETitle, CallingPeer] = Field(default={}, description="per calling AE title: the two times above")
+    tls: DicomTls | None = Field(default=None, description="DICOM over TLS; none: plain only")
+    peers: dict[AETitle, CallingPeer] = Field(default={}, description="who may ask for associations")
     max_associations: int = Field(default=50, ge=1, le=1000, description="at the same time")
-    max_idle_connections_per_address: int = Field(default=20, ge=1, le=1000, description="TCP without association")
+    max_idle_connections: int = Field(default=400, ge=1, le=10_000, description="TCP or TLS without association, all")
+    max_idle_connections_per_address: int = Field(default=20, ge=1, le=1000, description="of these, from one address")
     acse_timeout_s: float = Field(default=5.0, gt=0, le=120, description="until an association must be asked for, s")
     max_pdu_bytes: int = Field(default=131072, ge=4096, le=1048576, description="largest PDU we accept, bytes")
 
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody may ask for an association: on loopback only, and while no peer is named."""
+        return is_loopback(self.host) and not self.peers
+
+    @property
+    def lets_nobody_in(self) -> str | None:
+        """The words about a box that no scanner can reach, with the repair; ``None``: somebody may call."""
+        if self.is_open or self.peers:
+            return None
+        return (
+            f"host = {self.host} is beyond loopback and no peer is configured, so nobody may send; "
+            "add [dicom.peers.NAME] for each scanner, with its ae_title and addresses"
+        )
+
+    @property
+    def plain_is_safe(self) -> bool:
+        """Whether what goes without TLS never leaves this machine."""
+        return is_loopback(self.host)
+
+    def peers_titled(self, calling_ae_title: str) -> list[tuple[str, CallingPeer]]:
+        """The peers, with their names, that may call themselves so."""
+        found = ((name, peer, peer.ae_title or name) for name, peer in self.peers.items())
+        return [(name, peer) for name, peer, title in found if title in (calling_ae_title, ANY_AE_TITLE)]
+
     def quiet_time_for(self, calling_ae_title: str) -> float:
-        """Seconds from association release to completion for this sender."""
-        peer = self.peers.get(calling_ae_title)
-        own = peer.quiet_time_s if peer else None
-        return self.quiet_time_s if own is None else own
+        """Seconds from association release to completion for this sender; of two peers of one title the longer."""
+        own = [peer.quiet_time_s for _, peer in self.peers_titled(calling_ae_title)]
+        return max((one for one in own if one is not None), default=self.quiet_time_s)
 
     def association_timeout_for(self, calling_ae_title: str) -> float:
         """Seconds of silence after which a sender's study is complete although it never released."""
-        peer = self.peers.get(calling_ae_title)
-        own = peer.association_timeout_s if peer else None
-        return self.association_timeout_s if own is None else own
+        own = [peer.association_timeout_s for _, peer in self.peers_titled(calling_ae_title)]
+        return max((one for one in own if one is not None), default=self.association_timeout_s)
 
-    def report_address_for(self, calling_ae_title: str) -> tuple[str, int] | None:
-        """Host and port for reports on storage commitment to this peer; None when there is none."""
-        peer = self.peers.get(calling_ae_title)
-        return (peer.report_host, peer.report_port) if peer and peer.report_host else None
+    @model_validator(mode="after")
+    def _every_peer_can_come(self) -> Dicom:
+        for name, peer in self.peers.items():
+            if self.tls is None and not peer.plain and not self.plain_is_safe:
+                raise ValueError(
+                    f"peers.{name} may not come without TLS, and there is no [dicom.tls]; configure that, "
+                    f"or set plain = true in [dicom.peers.{name}]"
+                )
+            if peer.certificates and self.tls is None:
+                raise ValueError(f"peers.{name}.certificates needs [dicom.tls]; configure that, or remove them")
+        return self
+
+    @model_validator(mode="after")
+    def _two_ports(self) -> Dicom:
+        if self.tls is not None and self.tls.port == self.port != 0:
+            raise ValueError(f"tls.port = {self.port} is the plain port as well; give TLS a port of its own")
+        return self
+
+    def report_address_for(self, calling_ae_title: str) -> ReportAddress | None:
+        """Where reports on storage commitment to this peer go: over TLS, unless it may come plain itself."""
+        for _, peer in self.peers_titled(calling_ae_title):
+            if peer.report_host:
+                return ReportAddress(peer.report_host, peer.report_port, self._tls_towards(peer))
+        return None
+
+    def _tls_towards(self, peer: CallingPeer) -> PacsTls | None:
+        """With the certificate that we show who calls, and the authorities that vouch for them."""
+        own = self.tls
+        if own is None or peer.plain or (self.plain_is_safe and not peer.certificates):
+            return None
+        return PacsTls(ca=own.client_ca, certificate=own.certificate, private_key=own.private_key)
 
 
 class Commitment(Section):
@@ -232,6 +353,22 @@ class Cloud(Section):
         return None if url is None else safe_url(url)
 
 
+class PacsTls(Section):
+    """TLS on the way to a PACS (PS3.15 B.12)."""
+
+    ca: Path | None = Field(default=None, description="the authorities that vouch for it, PEM; none: the system's")
+    name: str | None = Field(default=None, min_length=1, description="the name in its certificate; none: `pacs.host`")
+    certificate: Path | None = Field(default=None, description="our certificate chain, PEM; none: it asks for none")
+    private_key: Path | None = Field(default=None, description="its private key, PEM")
+
+    @model_validator(mode="after")
+    def _certificate_with_key(self) -> PacsTls:
+        if (self.certificate is None) != (self.private_key is None):
+            missing = "certificate" if self.certificate is None else "private_key"
+            raise ValueError(f"certificate and private_key go together; {missing} is missing")
+        return self
+
+
 class Pacs(Section):
     """A PACS that gets the report and the secondary capture."""
 
@@ -240,6 +377,7 @@ class Pacs(Section):
     port: Port = Field(description="its DICOM port")
     ae_title: AETitle = Field(description="its AE title")
     timeout_s: float = Field(default=20.0, gt=0, le=600, description="one exchange, s")
+    tls: PacsTls | None = Field(default=None, description="TLS on the way there and back; none: plain")
     commitment: Literal["when_offered", "never", "required"] = Field(
         default="when_offered", description="whether a result is delivered only when the PACS has committed to keep it"
     )
@@ -364,7 +502,7 @@ class Settings(Section):
             self.commitment.offer == "when_kept" and self.retention.keep_days is None
         )
 
-    def report_address_for(self, calling_ae_title: str) -> tuple[str, int] | None:
+    def report_address_for(self, calling_ae_title: str) -> ReportAddress | None:
         """Where reports on storage commitment to a peer go; a PACS gets them where its results go."""
-        of_pacs = next(((one.host, one.port) for one in self.pacs if one.ae_title == calling_ae_title), None)
-        return self.dicom.report_address_for(calling_ae_title) or of_pacs
+        of_pacs = (ReportAddress(one.host, one.port, one.tls) for one in self.pacs if one.ae_title == calling_ae_title)
+        return self.dicom.report_address_for(calling_ae_title) or next(of_pacs, None)

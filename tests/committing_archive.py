@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -110,13 +111,15 @@ def send_report(
     *,
     scp_role: bool = True,
     instance_uid: str = StorageCommitmentPushModelInstance,
+    tls: ssl.SSLContext | None = None,
 ) -> int | None:
     """Report to a receiver on an association of its own; the status it answers, None if it takes no reports from us."""
     ae = AE(ae_title=ae_title)
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = DEADLINE_S
     contexts = [build_context(Verification), build_context(StorageCommitmentPushModel)]
     role = build_role(StorageCommitmentPushModel, scu_role=not scp_role, scp_role=scp_role)
-    association = ae.associate("127.0.0.1", port, contexts, ext_neg=[role])
+    tls_args = None if tls is None else (tls, "localhost")
+    association = ae.associate("127.0.0.1", port, contexts, ext_neg=[role], tls_args=tls_args)
     assert association.is_established
     try:
         if StorageCommitmentPushModel not in {one.abstract_syntax for one in association.accepted_contexts}:

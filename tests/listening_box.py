@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -40,6 +41,9 @@ class Scanner:
 
     port: int
     ae_title: str = SCANNER
+    tls_port: int | None = None
+    #: Set, it comes over TLS.
+    tls: ssl.SSLContext | None = None
 
     def open(
         self, *datasets: Dataset, called: str = "SCANSIDE", contexts: Sequence[tuple[str, str]] = ()
@@ -50,7 +54,9 @@ class Scanner:
         own = {(str(d.SOPClassUID), str(d.file_meta.TransferSyntaxUID)) for d in datasets}
         wanted = [build_context(*one) for one in sorted(own | set(contexts))]
         verification = build_context(Verification, ExplicitVRLittleEndian)
-        return ae.associate("127.0.0.1", self.port, [verification, *wanted], ae_title=called)
+        port = self.port if self.tls is None or self.tls_port is None else self.tls_port
+        tls = None if self.tls is None else (self.tls, "localhost")
+        return ae.associate("127.0.0.1", port, [verification, *wanted], ae_title=called, tls_args=tls)
 
     def gets_through(self) -> bool:
         """Whether an association is accepted now."""
@@ -80,7 +86,7 @@ def listening_boxes() -> Iterator[Listen]:
         services = open_services(box.settings, box.engine, box.spool, storage_sop_classes())
         receiver = Receiver(box.settings.dicom, box.admission, box.incoming, services)
         receivers.append((receiver, receiver.start()))
-        return Scanner(receivers[-1][1])
+        return Scanner(receivers[-1][1], tls_port=receiver.tls_port)
 
     try:
         yield listen

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import select
 
+from appliance.commands.check_dicom import dicom_results
 from appliance.commands.check_disk import CheckResult, database_result, spool_results
 from appliance.commands.check_pair import pair_results
 from appliance.commands.packs import selftest
@@ -23,7 +24,8 @@ from store_forward.errors import DatabaseUnusable, SpoolFull
 
 def examine(settings: Settings, *, rehash: bool, repair: bool = False) -> list[CheckResult]:
     """Look at everything; nothing is changed unless ``repair``. ``rehash`` reads every spooled file back."""
-    results = [CheckResult("configuration", True, "valid"), _secret(settings), *_webhooks(settings)]
+    results = [CheckResult("configuration", True, "valid"), *dicom_results(settings)]
+    results += [_secret(settings), *_webhooks(settings)]
     results.append(database_result(settings, repair=repair))
     if not results[-1].ok:
         return results

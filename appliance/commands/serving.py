@@ -19,6 +19,7 @@ from appliance.results.webhook import signing_key
 from appliance.settings import Settings
 from appliance.standby.keeper import standby_token
 from appliance.supervisor import Supervisor, ends_at_once, stop_event
+from appliance.tls import server_context
 from store_forward.cloud.serve import run_analysis, run_endpoint
 from store_forward.cloud.settings import CloudSettings
 
@@ -37,6 +38,11 @@ def serve_box(settings: Settings, config: Path | None) -> None:
         signing_key(webhook)
     dicom, page = settings.dicom, settings.page
     sys.stdout.write(f"DICOM  {dicom.ae_title} at {dicom.host}:{dicom.port}\n")
+    if dicom.tls is not None:
+        server_context(dicom.tls)
+        sys.stdout.write(f"       over TLS at {dicom.host}:{dicom.tls.port}\n")
+    if dicom.lets_nobody_in is not None:
+        sys.stdout.write(f"       {dicom.lets_nobody_in}\n")
     sys.stdout.write(f"page   http://{page.host}:{page.port}/\n")
     sys.stdout.write("Research use only, not for diagnosis.\n")
     sys.stdout.flush()

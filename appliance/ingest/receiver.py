@@ -3,8 +3,7 @@ steps (Annex F), and storage commitment, asked of us or reported by the PACS tha
 
 from __future__ import annotations
 
-import contextlib
-import socket
+import sys
 import threading
 import time
 from pathlib import Path
@@ -16,15 +15,23 @@ from pynetdicom import AE, AllStoragePresentationContexts, _config, dimse_messag
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.sop_class import ModalityPerformedProcedureStep, Verification
-from pynetdicom.transport import ThreadedAssociationServer
 
 from appliance.errors import OutOfResources, ReceiveError
 from appliance.ingest.admit import Admission
+from appliance.ingest.callers import (
+    Refusal,
+    caller_of,
+    calls_us,
+    plain_port_is_needed,
+    refusal_of,
+)
 from appliance.ingest.commitment_door import NOT_AUTHORISED
+from appliance.ingest.door import AssociationMaker, Door
 from appliance.ingest.received_file import ReceivedFile
-from appliance.ingest.report_door import calling_ae_title
 from appliance.ingest.services import Services
+from appliance.ingest.waiting_room import WaitingRoom
 from appliance.settings import Dicom
+from appliance.tls import ServerTls
 
 log = structlog.get_logger()
 _SUCCESS = 0x0000
@@ -58,9 +65,10 @@ class Receiver:
         self._admission = admission
         self._services = services
         self._touched: dict[int, set[str]] = {}
-        self._bare: dict[int, tuple[str, socket.socket]] = {}  # by association, the oldest first
         self._lock = threading.Lock()
-        self._server: ThreadedAssociationServer | None = None
+        self._room: WaitingRoom | None = None
+        self._doors: list[Door] = []
+        self.tls_port: int | None = None
         _config.STORE_RECV_CHUNKED_DATASET = True
         # On the spool's own file system, and a disk that refuses them does not end the library's thread.
         dimse_messages.NamedTemporaryFile = lambda **_: ReceivedFile(incoming)
@@ -73,11 +81,7 @@ class Receiver:
         ae.acse_timeout = own.acse_timeout_s
         ae.dimse_timeout = own.association_timeout_s
         ae.network_timeout = own.association_timeout_s
-        ae.maximum_associations = own.max_associations
-        ae.require_called_aet = own.require_called_ae_title
-        ae.require_calling_aet = list(own.calling_ae_titles)
-        if own.calling_ae_titles:
-            ae.require_calling_aet = [*own.calling_ae_titles, *self._services.reports.ae_titles]  # see _contexts_for
+        ae.maximum_associations = sys.maxsize  # the library would count those that are being refused; see _is_full
         ae.add_supported_context(Verification)
         ae.add_supported_context(ModalityPerformedProcedureStep)
         for sop_class in storage_sop_classes():
@@ -85,13 +89,35 @@ class Receiver:
         return ae
 
     def start(self) -> int:
-        """Listen; returns the port, which matters when the configuration says 0.
+        """Listen; returns the plain port, or that of TLS if there is no other, which matters when either is 0.
 
         Raises:
-            OSError: the address or port is taken.
+            ConfigurationInvalid: TLS is configured and its files cannot be used.
+            OSError: the address or a port is taken.
         """
+        own = self._settings
+        tls = None if own.tls is None else ServerTls(own.tls)
+        room = WaitingRoom(own.max_idle_connections, own.max_idle_connections_per_address, own.acse_timeout_s)
+        self._room = room
+        try:
+            if plain_port_is_needed(own) or self._services.reports.comes_plain:
+                self._listen(own.port, room, None)
+            if own.tls is not None:
+                self.tls_port = self._listen(own.tls.port, room, tls)
+        except OSError:
+            self.stop()
+            raise
+        if own.lets_nobody_in is not None:
+            log.warning("receiver.closed", why=own.lets_nobody_in)
+        return int(self._doors[0].server_address[1])
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether all that has to run for newcomers runs."""
+        return self._room is not None and self._room.is_open and all(door.is_open for door in self._doors)
+
+    def _listen(self, port: int, room: WaitingRoom, tls: ServerTls | None) -> int:
         handlers: list[evt.EventHandlerType] = [
-            (evt.EVT_CONN_OPEN, self._on_connect),
             (evt.EVT_CONN_CLOSE, self._on_close),
             (evt.EVT_REQUESTED, self._on_requested),
             (evt.EVT_ACCEPTED, self._on_accepted),
@@ -103,19 +129,25 @@ class Receiver:
             (evt.EVT_N_EVENT_REPORT, self._services.reports.answer),
             (evt.EVT_PDU_RECV, self._services.limit.look),
         ]
-        address = (self._settings.host, self._settings.port)
-        contexts = _SharedContexts(self._ae.supported_contexts)
-        server = self._ae.start_server(address, block=False, evt_handlers=handlers, contexts=contexts)
-        assert server is not None  # block=False always returns one
-        # The library lets five callers queue; the next of that moment would wait a second for TCP's second try.
-        server.socket.listen(self._settings.max_associations)
-        self._server = server
-        return int(server.server_address[1])
+        own = self._settings
+        door = self._ae.make_server(
+            (own.host, port),
+            evt_handlers=handlers,
+            contexts=_SharedContexts(self._ae.supported_contexts),
+            server_class=Door,
+            request_handler=AssociationMaker,
+        )
+        assert isinstance(door, Door)
+        door.open(room, tls, own.association_timeout_s, own.max_associations)
+        self._doors.append(door)
+        return int(door.server_address[1])
 
     def stop(self) -> None:
         """Stop listening and abort what is open; senders keep what was not acknowledged."""
-        if self._server is not None:
-            self._server.shutdown()
+        for door in self._doors:
+            door.shutdown()
+        if self._room is not None:
+            self._room.close()
         # All at once: one after the other takes 0.2 s each, and fifty would outlast a stop's grace.
         aborts = [threading.Thread(target=one.abort, daemon=True) for one in self._ae.active_associations]
         for abort in aborts:
@@ -124,45 +156,39 @@ class Receiver:
         for abort in aborts:
             abort.join(max(give_up - time.monotonic(), 0.0))
 
-    def _on_connect(self, event: evt.Event) -> None:
-        connection, address = event.assoc.dul.socket.socket, str(event.address[0])
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        event.assoc.dul.daemon = True  # its thread, not started yet; cut off in a handshake it would outlive a stop
-        with self._lock:
-            self._bare[id(event.assoc)] = (address, connection)
-            waiting = [key for key, (from_address, _) in self._bare.items() if from_address == address]
-            crowded = len(waiting) > self._settings.max_idle_connections_per_address
-            oldest = self._bare.pop(waiting[0])[1] if crowded else None
-            self._make_room()
-        if oldest is not None:  # the newcomer may be about to speak; who has been silent longest has to go
-            log.warning("connection.refused", cause="too many idle connections from one address")
-            with contextlib.suppress(OSError):  # it has gone by itself
-                oldest.shutdown(socket.SHUT_RDWR)
-
     def _on_requested(self, event: evt.Event) -> None:
-        self._no_longer_bare(event)
-        event.assoc.acceptor.supported_contexts = self._contexts_for(event.assoc)
+        association, caller, reports = event.assoc, caller_of(event.assoc), self._services.reports
+        refusal = refusal_of(caller, self._settings)
+        offered, may_ask = (
+            association.acceptor.supported_contexts,
+            refusal is None and self._services.commitments.is_open,
+        )
+        if refusal is not None and reports.knows(association):
+            # A PACS may report even if it may not send to us.
+            offered = [build_context(Verification)]
+            refusal = None if calls_us(caller, self._settings) else Refusal.CALLED_AE_TITLE_UNKNOWN
+        if refusal is None and self._is_full():
+            refusal = Refusal.TOO_MANY_ASSOCIATIONS
+        if refusal is not None:
+            log.warning("association.refused", cause=refusal.cause, repair=refusal.repair, **caller.for_the_log())
+            self._refuse(association, refusal)
+            return
+        if more := reports.contexts_for(association, may_ask=may_ask):
+            offered = [*offered, *more]
+        association.acceptor.supported_contexts = offered
 
-    def _contexts_for(self, association: Association) -> list[PresentationContext]:
-        """A PACS may report even if it may not send to us."""
-        may_send = self._may_send(association)
-        offered = association.acceptor.supported_contexts if may_send else [build_context(Verification)]
-        may_ask = may_send and self._services.commitments.is_open
-        more = self._services.reports.contexts_for(association, may_ask=may_ask)
-        return [*offered, *more] if more else offered
+    def _is_full(self) -> bool:
+        """Whether there are too many with the one that asks now. Those that are being refused take nobody's place."""
+        inside = [one for one in self._ae.active_associations if not one.is_rejected]
+        return len(inside) > self._settings.max_associations
 
-    def _may_send(self, association: Association) -> bool:
-        allowed = self._settings.calling_ae_titles
-        return not allowed or calling_ae_title(association) in allowed
-
-    def _no_longer_bare(self, event: evt.Event) -> None:
-        with self._lock:
-            self._bare.pop(id(event.assoc), None)
-            self._make_room()
-
-    def _make_room(self) -> None:
-        """The library counts bare TCP connections as associations, so they get room of their own."""
-        self._ae.maximum_associations = self._settings.max_associations + len(self._bare)
+    def _refuse(self, association: Association, refusal: Refusal) -> None:
+        """A-ASSOCIATE-RJ, and the end of the line, for which the other side has no more than the usual time."""
+        line = association.dul.socket
+        if line is not None and line.socket is not None:
+            line.socket.settimeout(self._settings.acse_timeout_s)
+        association.acse.send_reject(refusal.result, refusal.source, refusal.reason)
+        association.kill()
 
     def _on_accepted(self, event: evt.Event) -> None:
         """A scanner that sends a kind of object we do not take is seen in the log, not only at the scanner."""
@@ -171,7 +197,8 @@ class Receiver:
 
     def _on_action(self, event: evt.Event) -> tuple[int, None]:
         """A PACS that may report, but not send to us, has nothing to ask either."""
-        if not (self._may_send(event.assoc) and self._services.commitments.is_open):
+        refused = refusal_of(caller_of(event.assoc), self._settings) is not None
+        if refused or not self._services.commitments.is_open:
             return NOT_AUTHORISED, None
         return self._services.commitments.answer(event)
 
@@ -199,7 +226,6 @@ class Receiver:
 
     def _on_close(self, event: evt.Event) -> None:
         """Release, abort and a dropped line all end here."""
-        self._no_longer_bare(event)
         with self._lock:
             studies = self._touched.pop(id(event.assoc), set())
         if studies:

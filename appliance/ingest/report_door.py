@@ -8,7 +8,6 @@ Anybody else finds that presentation context refused.
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from collections.abc import Iterable
 
@@ -19,6 +18,7 @@ from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.sop_class import StorageCommitmentPushModel
 from sqlalchemy import Engine
 
+from appliance.ingest.callers import Caller, caller_of, plain_address
 from appliance.results.commitment_service import answer_report
 from appliance.settings import Pacs
 
@@ -33,9 +33,9 @@ class ReportDoor:
         self._engine = engine
 
     @property
-    def ae_titles(self) -> tuple[str, ...]:
-        """The AE titles of all that may report."""
-        return tuple(sorted({peer.ae_title for peer in self._peers}))
+    def comes_plain(self) -> bool:
+        """Whether any that may report does so without TLS."""
+        return any(peer.tls is None for peer in self._peers)
 
     def contexts_for(self, association: Association, *, may_ask: bool) -> list[PresentationContext]:
         """What is accepted for this class: a PACS that is known may be SCP, and SCU who ``may_ask`` us to commit.
@@ -46,13 +46,15 @@ class ReportDoor:
         if StorageCommitmentPushModel not in proposed:
             return []
         context = build_context(StorageCommitmentPushModel)
-        context.scu_role, context.scp_role = may_ask, bool(self._names(association))
+        context.scu_role, context.scp_role = may_ask, self.knows(association)
         role = association.requestor.role_selection.get(StorageCommitmentPushModel)
         if not context.scp_role and (not may_ask or (role is not None and role.scp_role)):
-            log.warning(
-                "commitment.stranger", ae_title=calling_ae_title(association), address=association.requestor.address
-            )
+            log.warning("commitment.stranger", **caller_of(association).for_the_log())
         return [context] if context.scu_role or context.scp_role else []
+
+    def knows(self, association: Association) -> bool:
+        """Whether the association is from one of them."""
+        return bool(self._names(association))
 
     def answer(self, event: evt.Event) -> tuple[int, None]:
         """Write a report down and then answer it."""
@@ -60,31 +62,20 @@ class ReportDoor:
 
     def _names(self, association: Association) -> set[str]:
         """The names, in our configuration, of the PACS that has asked for this association."""
-        title = calling_ae_title(association)
-        address = _plain(str(association.requestor.address))
-        return {peer.name for peer in self._peers if peer.ae_title == title and address in _addresses(peer)}
+        caller = caller_of(association)
+        return {peer.name for peer in self._peers if peer.ae_title == caller.calling_ae_title and _is(peer, caller)}
 
 
-def calling_ae_title(association: Association) -> str:
-    """Who asks for the association; known before it is accepted."""
-    return str(association.requestor.primitive.calling_ae_title).strip()
+def _is(peer: Pacs, caller: Caller) -> bool:
+    """Whether it comes from an address of the PACS, and by TLS if we go there by TLS."""
+    return (peer.tls is None or caller.certificate is not None) and caller.address in _addresses(peer)
 
 
 def _addresses(peer: Pacs) -> set[str]:
     found = set()
     for host in (peer.host, *peer.report_hosts):
         try:
-            found |= {_plain(str(one[4][0])) for one in socket.getaddrinfo(host, None)}
+            found |= {plain_address(str(one[4][0])) for one in socket.getaddrinfo(host, None)}
         except OSError:
             log.warning("commitment.host_unknown", destination=peer.name)
     return found
-
-
-def _plain(address: str) -> str:
-    """An IPv4 address that came in the clothes of IPv6 as itself."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-    return str(mapped or parsed)

@@ -32,7 +32,7 @@ class PacsCarrier:
 
     def __init__(self, peer: Pacs, own_title: str, engine: Engine) -> None:
         self._peer = peer
-        self._link = PacsLink(peer.host, peer.port, peer.ae_title, own_title, peer.timeout_s)
+        self._link = PacsLink(peer.host, peer.port, peer.ae_title, own_title, peer.timeout_s, peer.tls)
         self._engine = engine
 
     def carry(self, path: Path, delivery: Delivery, stop: Callable[[], bool]) -> str:

@@ -15,7 +15,10 @@ from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance, Verification
 
+from appliance.errors import ConfigurationInvalid
 from appliance.results.commitment_service import REQUEST_COMMITMENT, request_of
+from appliance.settings import PacsTls
+from appliance.tls import ClientTls, client_context
 from store_forward.errors import DeliveryDeferred, DeliveryRefused
 
 # A file goes out as the bytes it was stored as: pynetdicom reads it in chunks and never decodes it.
@@ -90,9 +93,18 @@ class PacsLink:
     """One archive. Every call opens and releases its own association, so a broken one leaves nothing
     behind."""
 
-    def __init__(self, host: str, port: int, called_ae_title: str, calling_ae_title: str, timeout_s: float) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        called_ae_title: str,
+        calling_ae_title: str,
+        timeout_s: float,
+        tls: PacsTls | None = None,
+    ) -> None:
         self._host = host
         self._port = port
+        self._tls = tls
         self._called_ae_title = called_ae_title
         self._ae = AE(ae_title=calling_ae_title)
         self._ae.connection_timeout = timeout_s
@@ -103,7 +115,7 @@ class PacsLink:
     def deliver(self, path: Path) -> str:
         """Send one Part 10 file and return the archive's receipt: its status and its remark if it made one.
 
-        Raises DeliveryDeferred when the archive cannot be reached, turns the association away, stops
+        Raises DeliveryDeferred when the archive cannot be reached, fails in TLS, turns the association away, stops
         answering or is out of resources (0xA7xx), and DeliveryRefused when it accepts no presentation context
         for the file or refuses it with any other failure status. Raises InvalidDicomError when ``path`` is no
         Part 10 file.
@@ -150,13 +162,30 @@ class PacsLink:
         if answer_report is not None:
             self._ae.add_requested_context(StorageCommitmentPushModel)
             handlers.append((evt.EVT_N_EVENT_REPORT, answer_report))
-        association = self._ae.associate(self._host, self._port, ae_title=self._called_ae_title, evt_handlers=handlers)
+        handshake = None if self._tls is None else _handshake(self._tls, self._host)
+        association = self._ae.associate(
+            self._host,
+            self._port,
+            ae_title=self._called_ae_title,
+            evt_handlers=handlers,
+            tls_args=None if self._tls is None or handshake is None else (handshake, self._tls.name or self._host),
+        )
         try:
+            if handshake is not None and handshake.failed:
+                raise DeliveryDeferred("pacs_tls_failed", f"no TLS with the archive: {handshake.failed}")
             _check_open(association)
             yield association
         finally:
             if association.is_established:
                 association.release()
+
+
+def _handshake(settings: PacsTls, host: str) -> ClientTls:
+    """Read the files anew, so that renewed ones count at once. Raises DeliveryDeferred: they cannot be used."""
+    try:
+        return client_context(settings, host)
+    except ConfigurationInvalid as invalid:
+        raise DeliveryDeferred("pacs_tls_unusable", "; ".join(invalid.problems)) from None
 
 
 def _send_at_once(event: evt.Event) -> None:

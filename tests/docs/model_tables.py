@@ -61,8 +61,9 @@ def sections() -> Iterator[tuple[str, type[BaseModel]]]:
         if model is None:
             continue
         yield (f"[[{name}]]" if typing.get_origin(field.annotation) is tuple else f"[{name}]"), model
-        if name == "dicom":
-            yield "[dicom.peers.AE_TITLE]", CallingPeer
+        for key, inner in model.model_fields.items():
+            if (nested := _model_in(inner.annotation)) is not None:
+                yield (f"[{name}.{key}.NAME]" if nested is CallingPeer else f"[{name}.{key}]"), nested
 
 
 def configuration() -> str:

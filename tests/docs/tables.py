@@ -12,6 +12,7 @@ from sqlalchemy import Column, MetaData
 import appliance.home as home  # all tables of the box are known after this
 from appliance.cli import app
 from appliance.errors import ReceiveError
+from appliance.ingest.callers import Refusal
 from appliance.ingest.receiver import storage_sop_classes
 from models.reasons import EXPLANATIONS, SCOPE_REASONS, Reason
 from store_forward.cloud.cases import CLOUD_METADATA
@@ -38,6 +39,20 @@ def receive_errors() -> str:
         for kind in sorted(ReceiveError.__subclasses__(), key=lambda kind: kind.dicom_status)
     )
     return table(("Status", "Reason", "Raised as", "When"), rows)
+
+
+def association_refusals() -> str:
+    """Every cause for which an association is refused, with what its A-ASSOCIATE-RJ says."""
+    rows = (
+        (
+            f"`{one.cause}`",
+            f"{one.result} / {one.source} / {one.reason}",
+            one.repair.partition("; ")[0],
+            one.repair.partition("; ")[2],
+        )
+        for one in Refusal
+    )
+    return table(("Cause", "Result / source / reason", "Meaning", "What to do"), rows)
 
 
 def sop_classes() -> str:
@@ -118,6 +133,7 @@ TABLES: Final[dict[tuple[str, str], Callable[[], str]]] = {
     ("docs/reference/configuration.md", "cloud-limits"): cloud_limits,
     ("docs/reference/states.md", "reasons"): reasons,
     ("docs/reference/errors.md", "receive-errors"): receive_errors,
+    ("docs/reference/errors.md", "association-refusals"): association_refusals,
     ("docs/reference/dicom.md", "sop-classes"): sop_classes,
     ("docs/reference/dicom.md", "transfer-syntaxes"): transfer_syntaxes,
     ("docs/reference/wire-protocol.md", "messages"): messages,

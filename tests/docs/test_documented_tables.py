@@ -34,7 +34,7 @@ def test_the_configuration_table_names_every_key() -> None:
     shown = configuration()
     for name, model in sections():
         for key, field in model.model_fields.items():
-            nested = key == "peers" or (model is Settings and key != "home")
+            nested = key in ("peers", "tls") or (model is Settings and key != "home")
             assert nested or f"| `{key}` |" in shown, f"{name} {key}"
             assert nested or field.description, f"{name} {key} has no description"
 

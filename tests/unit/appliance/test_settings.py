@@ -133,6 +133,53 @@ def test_a_peer_overrides_only_what_it_names() -> None:
     assert zero.quiet_time_for("US1") == 0
 
 
+NETWORK = {"host": "192.0.2.10"}
+TLS = {"certificate": "box.pem", "private_key": "box.key", "client_ca": "ca.pem"}
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (NETWORK | {"peers": {"CT1": {}}}, "plain = true"),
+        ({"peers": {"CT1": {"addresses": ["192.0.2.7/24"]}}}, "192.0.2.0/24"),
+        ({"peers": {"CT1": {"addresses": ["ct1.example.org"]}}}, "192.0.2.7"),
+        ({"peers": {"CT1": {"certificates": ["ct1"]}}}, "needs [dicom.tls]"),
+        ({"tls": TLS, "peers": {"CT1": {"certificates": ["ct1"], "plain": True}}}, "remove one of the two"),
+        ({"tls": TLS, "peers": {"CT1": {"certificates": ["sha256:abc"]}}}, "64 hexadecimal digits"),
+        ({"tls": TLS | {"client_ca": None}}, "require_client_certificate = false"),
+        ({"tls": TLS | {"port": 11112}}, "a port of its own"),
+    ],
+)
+def test_what_no_peer_could_do_is_an_error(values: dict[str, Any], said: str) -> None:
+    """Each with its repair."""
+    with pytest.raises(ValidationError) as refused:
+        Dicom.model_validate(values)
+    assert said in str(refused.value)
+
+
+def test_peers_share_titles() -> None:
+    """Of two peers with one AE title the longer times count; an asterisk stands for any title."""
+    peers = {"A": {"ae_title": "US1", "quiet_time_s": 5}, "B": {"ae_title": "US1", "quiet_time_s": 9}, "C": {}}
+    dicom = Dicom.model_validate({"peers": peers})
+    assert (dicom.quiet_time_for("US1"), dicom.quiet_time_for("C"), dicom.quiet_time_for("A")) == (9, 2, 2)
+    anybody = Dicom.model_validate({"peers": {"any": {"ae_title": "*", "quiet_time_s": 7}}})
+    assert anybody.quiet_time_for("US1") == 7
+
+
+def test_a_digest_may_be_written_as_openssl_prints_it() -> None:
+    """With colons and capitals."""
+    printed = "sha256:" + ":".join(["AB"] * 32)
+    dicom = Dicom.model_validate({"tls": TLS, "peers": {"CT1": {"certificates": [printed, "CT1.example.org"]}}})
+    assert dicom.peers["CT1"].certificates == ("sha256:" + "ab" * 32, "ct1.example.org")
+
+
+def test_only_a_certificate_with_its_key_goes_to_a_pacs() -> None:
+    """One without the other is an error."""
+    pacs = {"name": "archive", "host": "192.0.2.20", "port": 2762, "ae_title": "PACS"}
+    with pytest.raises(ValidationError, match="private_key is missing"):
+        Settings.model_validate({"pacs": [pacs | {"tls": {"certificate": "box.pem"}}]})
+
+
 HOOK = {"name": "pager", "url": "https://pager.example.org/hook", "secret_variable": "PAGER_SECRET"}
 
 

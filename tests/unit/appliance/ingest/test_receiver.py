@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import pytest
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless
 from pynetdicom.sop_class import CTImageStorage, PatientRootQueryRetrieveInformationModelFind
+from structlog.testing import capture_logs
 
 from appliance.ingest.receiver import storage_sop_classes
 from appliance.schema import StudyState, instances, studies
@@ -113,7 +114,7 @@ def test_a_refusal_does_not_end_the_association(make_box: MakeBox, listen: Liste
 )
 def test_ae_titles_can_be_required(make_box: MakeBox, listen: Listen, called: str, calling: str, welcome: bool) -> None:
     """With both checks on, an association needs the right called and a known calling AE title."""
-    box = make_box(dicom={"require_called_ae_title": True, "calling_ae_titles": [SCANNER]})
+    box = make_box(dicom={"require_called_ae_title": True, "peers": {SCANNER: {}}})
     scanner = listen(box)
     scanner.ae_title = calling
     association = scanner.open(called=called)
@@ -142,6 +143,44 @@ def test_associations_in_use_do_not_count_as_idle(make_box: MakeBox, listen: Lis
     assert [association.is_established for association in opened] == [True] * 3
     for association in opened:
         association.release()
+
+
+def test_one_association_too_many(make_box: MakeBox, listen: Listen) -> None:
+    """It is rejected for the moment (PS3.8 table 9-21), and takes nobody's place."""
+    scanner = listen(make_box(dicom={"max_associations": 2}))
+    inside = [scanner.open(), scanner.open()]
+    for _ in range(3):
+        refused = scanner.open()
+        assert refused.is_rejected
+        answer = refused.acceptor.primitive
+        assert (answer.result, answer.result_source, answer.diagnostic) == (2, 3, 2)
+    inside.pop().release()
+    wait_until(scanner.gets_through, "a way in")
+    inside.pop().release()
+
+
+def test_beyond_loopback_without_peers_nobody_gets_in(make_box: MakeBox, listen: Listen) -> None:
+    """The start says so with the repair, and so does every refusal."""
+    with capture_logs() as logs:
+        scanner = listen(make_box(dicom={"host": "0.0.0.0"}))
+        association = scanner.open()
+    assert association.is_rejected
+    assert association.acceptor.primitive.diagnostic == 3
+    assert [one["event"] for one in logs] == ["receiver.closed", "association.refused"]
+    assert all("[dicom.peers.NAME]" in one.get("why", "") + one.get("repair", "") for one in logs)
+
+
+@pytest.mark.parametrize("length", [0xFFFFFFFF, 1000])
+def test_a_pdu_that_is_too_large_or_never_ends(make_box: MakeBox, listen: Listen, length: int) -> None:
+    """In an association: the first is not even begun, the second ends when the line has been silent for too long."""
+    scanner = listen(make_box(dicom={"association_timeout_s": 1}))
+    association = scanner.open()
+    line = association.dul.socket
+    assert line is not None
+    assert line.socket is not None
+    line.socket.sendall(b"\x04\x00" + length.to_bytes(4, "big") + bytes(100))
+    wait_until(lambda: not association.is_established, "the end of the association")
+    assert scanner.gets_through()
 
 
 def test_nothing_stays_in_incoming(box: SmallBox, listen: Listen) -> None:

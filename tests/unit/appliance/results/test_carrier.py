@@ -340,9 +340,9 @@ def _asked() -> Dataset:
 
 
 def test_a_pacs_that_may_not_send_may_report(make_box: MakeBox, listen: Listen) -> None:
-    """Where the calling AE titles are listed, a PACS need not be among them, and still cannot store."""
+    """Where peers are configured, a PACS need not be among them, and still cannot store."""
     peer = {"name": "archive", "host": "127.0.0.1", "port": 9, "ae_title": "ARCHIVE"}
-    box = make_box(pacs=[peer], dicom={"calling_ae_titles": ["SCANNER"]})
+    box = make_box(pacs=[peer], dicom={"peers": {"SCANNER": {}}})
     scanner = listen(box)
     assert send_report(scanner.port, report(_asked())) == 0x0115
     scanner.ae_title = "ARCHIVE"

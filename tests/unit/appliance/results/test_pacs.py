@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -16,7 +17,9 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import CTImageStorage, Verification
 
 from appliance.results.pacs import PacsLink
+from appliance.settings import PacsTls
 from store_forward.errors import DeliveryDeferred, DeliveryRefused
+from tests.certificates import Authority
 from tests.dicom_factory import as_file, chest_radiograph, compressed
 
 Answer = Callable[[evt.Event], int | Dataset]
@@ -28,16 +31,19 @@ def archive(
     *,
     required_ae_title: str = "",
     sop_class_uid: str = DigitalXRayImageStorageForPresentation,
+    tls: ssl.SSLContext | None = None,
+    to_it: PacsTls | None = None,
 ) -> Iterator[PacsLink]:
-    """A storage SCP that answers each C-STORE with ``answer``, and the link to it."""
+    """A storage SCP that answers each C-STORE with ``answer``, and the link to it, over TLS with ``tls``."""
     ae = AE(ae_title="ARCHIVE")
     ae.require_called_aet = bool(required_ae_title)
     ae.add_supported_context(sop_class_uid, [ExplicitVRLittleEndian, JPEGLSLossless])
     ae.add_supported_context(Verification)
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, answer)])
+    handlers: list[evt.EventHandlerType] = [(evt.EVT_C_STORE, answer)]
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers, ssl_context=tls)
     try:
         port = server.server_address[1]
-        yield PacsLink("127.0.0.1", port, required_ae_title or "ARCHIVE", "SCANSIDE", timeout_s=10.0)
+        yield PacsLink("127.0.0.1", port, required_ae_title or "ARCHIVE", "SCANSIDE", 10.0, to_it)
     finally:
         server.shutdown()
 
@@ -159,3 +165,27 @@ def test_the_file_travels_without_delay() -> None:
     with archive(lambda event: 0x0000) as link, link._association(Verification, None) as association:
         connection = association.dul.socket.socket
         assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+
+
+def test_over_tls_to_the_right_archive_only(file: Path, tmp_path: Path) -> None:
+    """With its authority it arrives; without, or under another name, nothing is sent and the reason is told."""
+    authority = Authority(tmp_path)
+    its = authority.vouch("pacs.example.org")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(its.certificate, its.private_key)
+    right = PacsTls(ca=authority.ca, name="pacs.example.org")
+    with archive(lambda _: 0x0000, tls=context, to_it=right) as link:
+        assert link.deliver(file) == "status 0x0000"
+    for change, words in (({"ca": Authority(tmp_path, "other").ca}, "issuer"), ({"name": "127.0.0.1"}, "IP address")):
+        with archive(lambda _: 0x0000, tls=context, to_it=right.model_copy(update=change)) as link:
+            with pytest.raises(DeliveryDeferred, match=words) as deferred:
+                link.deliver(file)
+            assert deferred.value.cause == "pacs_tls_failed"
+
+
+def test_files_for_tls_that_cannot_be_used(file: Path, tmp_path: Path) -> None:
+    """Named, and tried again, for a person may be putting them there."""
+    missing = pytest.raises(DeliveryDeferred, match=r"missing\.pem cannot be used")
+    with archive(lambda _: 0x0000, to_it=PacsTls(ca=tmp_path / "missing.pem")) as link, missing as deferred:
+        link.deliver(file)
+    assert deferred.value.cause == "pacs_tls_unusable"
