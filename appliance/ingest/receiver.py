@@ -159,10 +159,8 @@ class Receiver:
     def _on_requested(self, event: evt.Event) -> None:
         association, caller, reports = event.assoc, caller_of(event.assoc), self._services.reports
         refusal = refusal_of(caller, self._settings)
-        offered, may_ask = (
-            association.acceptor.supported_contexts,
-            refusal is None and self._services.commitments.is_open,
-        )
+        offered = association.acceptor.supported_contexts
+        may_ask = refusal is None and self._services.commitments.is_open
         if refusal is not None and reports.knows(association):
             # A PACS may report even if it may not send to us.
             offered = [build_context(Verification)]
