@@ -147,8 +147,8 @@ class Dicom(Section):
     tls: DicomTls | None = Field(default=None, description="DICOM over TLS; none: plain only")
     peers: dict[AETitle, CallingPeer] = Field(default={}, description="who may ask for associations")
     max_associations: int = Field(default=50, ge=1, le=1000, description="at the same time")
-    max_idle_connections: int = Field(default=400, ge=1, le=10_000, description="TCP or TLS without association, all")
-    max_idle_connections_per_address: int = Field(default=20, ge=1, le=1000, description="of these, from one address")
+    max_idle_connections: int = Field(default=500, ge=1, le=10_000, description="TCP or TLS without association, all")
+    max_idle_connections_per_address: int = Field(default=100, ge=1, le=1000, description="of these, from one address")
     acse_timeout_s: float = Field(default=5.0, gt=0, le=120, description="until an association must be asked for, s")
     max_pdu_bytes: int = Field(default=131072, ge=4096, le=1048576, description="largest PDU we accept, bytes")
 

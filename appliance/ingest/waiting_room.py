@@ -30,6 +30,7 @@ _HEADER_BYTES: Final = 6
 _ASSOCIATE_RQ: Final = 0x01
 _KNOWN_PDU_TYPES: Final = range(0x01, 0x08)
 _PIECE_BYTES: Final = 65_536
+_SAY_AGAIN_S: Final = 1.0
 
 #: A-ABORT by the service provider (PS3.8 table 9-26).
 _UNRECOGNISED_PDU, _UNEXPECTED_PDU, _INVALID_VALUE = 1, 2, 6
@@ -47,6 +48,7 @@ class Newcomer:
     leave: Leave
     gives_up_at: float
     shakes_hands: bool
+    has_spoken: bool = False
     received: bytearray = field(default_factory=bytearray)
 
 
@@ -73,6 +75,7 @@ class WaitingRoom:
         for end in (self._bell, self._hears):
             end.setblocking(False)
         self._selector.register(self._hears, selectors.EVENT_READ)
+        self._turned_out, self._say_again_at = 0, 0.0
         self._closing = False
         self._thread = threading.Thread(target=self._watch, name="waiting-room", daemon=True)
         self._thread.start()
@@ -138,11 +141,19 @@ class WaitingRoom:
         neighbours = [one for one in self._inside if one.address == newcomer.address]
         # The newcomer may be about to speak; who has been silent longest has to go.
         if len(neighbours) > self._most_per_address:
-            self._turn_out(neighbours[0], "too many idle connections from one address")
+            self._make_room(neighbours[0], "too many idle connections from one address")
         elif len(self._inside) > self._most:
-            self._turn_out(next(iter(self._inside)), "too many idle connections")
+            self._make_room(next(iter(self._inside)), "too many idle connections")
         if newcomer in self._inside:
             self._go_on(newcomer)
+
+    def _make_room(self, silent: Newcomer, cause: str) -> None:
+        """There may be thousands of them in a second: one line says how many there were since the last."""
+        self._turned_out += 1
+        if time.monotonic() >= self._say_again_at:
+            log.warning("connection.refused", cause=cause, address=silent.address, closed=self._turned_out)
+            self._turned_out, self._say_again_at = 0, time.monotonic() + _SAY_AGAIN_S
+        self._turn_out(silent, None)
 
     def _go_on(self, newcomer: Newcomer) -> None:
         try:
@@ -150,7 +161,8 @@ class WaitingRoom:
         except _Turned as turned:
             self._turn_out(newcomer, turned.cause, turned.reason)
         except OSError as error:
-            self._turn_out(newcomer, f"TLS handshake: {why(error)}" if newcomer.shakes_hands else None)
+            in_handshake = newcomer.shakes_hands and newcomer.has_spoken
+            self._turn_out(newcomer, f"TLS handshake: {why(error)}" if in_handshake else None)
         else:
             if waits_for:
                 self._selector.modify(newcomer.connection, waits_for, newcomer)
@@ -160,8 +172,7 @@ class WaitingRoom:
 
     def _turn_out_the_late(self, now: float) -> None:
         while (first := next(iter(self._inside), None)) is not None and first.gives_up_at <= now:
-            begun = first.shakes_hands or first.received
-            self._turn_out(first, "no association was asked for in time" if begun else None)
+            self._turn_out(first, "no association was asked for in time" if first.has_spoken else None)
 
     def _turn_out(self, newcomer: Newcomer, cause: str | None, abort: int | None = None) -> None:
         """Close; a connection that came and went, as those of port scanners and load balancers, is not worth a line."""
@@ -191,6 +202,8 @@ def _step(newcomer: Newcomer) -> int:
         OSError: it broke off; over TLS, or its handshake failed.
     """
     try:
+        # Past TLS, which has not begun perhaps; nothing is taken away.
+        newcomer.has_spoken = newcomer.has_spoken or bool(socket.socket.recv(newcomer.connection, 1, socket.MSG_PEEK))
         if newcomer.shakes_hands:
             assert isinstance(newcomer.connection, ssl.SSLSocket)
             newcomer.connection.do_handshake()

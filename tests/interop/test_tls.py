@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from appliance.settings import PacsTls
 from store_forward.errors import DeliveryDeferred
 from tests.certificates import Authority, Identity
 from tests.dicom_factory import as_file, chest_pixels, chest_radiograph
-from tests.interop.peers import Box, digests, program, run, running, succeed
+from tests.interop.peers import Box, digests, program, run, running, succeed, wait
 
 pytestmark = pytest.mark.interop
 _SUCCESS = "DIMSE Status                  : 0x0000: Success"
@@ -51,6 +52,11 @@ def _over_tls(identity: Identity, authority: Authority, port: int) -> list[str |
     return [*tls, "-aet", "CT1", "-aec", "SCANSIDE", "127.0.0.1", str(port)]
 
 
+def _wait_for(words: str, box: Box) -> None:
+    """The caller has its alert before the box has written its line."""
+    wait(lambda: words in box.log.read_text(encoding="utf-8"), 20.0, f"{words!r} in {box.log}")
+
+
 def test_the_right_certificate(box: Box, authority: Authority, tls_port: int, tmp_path: Path) -> None:
     """``echoscu`` is answered, and what ``storescu`` sends is stored."""
     scanner = authority.vouch("ct1.example.org")
@@ -73,14 +79,14 @@ def test_a_wrong_certificate(kind: str, box: Box, authority: Authority, tls_port
         words = "TLS handshake: unable to get local issuer certificate"
     ended = run("echoscu", *_over_tls(wrong, authority, tls_port))
     assert ended.returncode != 0
-    assert words in box.log.read_text(encoding="utf-8")
+    _wait_for(words, box)
 
 
 def test_no_certificate(box: Box, authority: Authority, tls_port: int) -> None:
     """DCMTK's anonymous TLS is not enough."""
     anonymous: list[str | Path] = ["+tla", "+cf", authority.ca, "-aet", "CT1", "127.0.0.1", str(tls_port)]
     assert run("echoscu", *anonymous).returncode != 0
-    assert "TLS handshake: peer did not return a certificate" in box.log.read_text(encoding="utf-8")
+    _wait_for("TLS handshake: peer did not return a certificate", box)
 
 
 def test_plain_into_the_tls_port_and_tls_into_the_plain_one(box: Box, authority: Authority, tls_port: int) -> None:
@@ -88,9 +94,8 @@ def test_plain_into_the_tls_port_and_tls_into_the_plain_one(box: Box, authority:
     assert run("echoscu", "-aet", "CT1", "127.0.0.1", str(tls_port)).returncode != 0
     scanner = authority.vouch("ct1.example.org")
     assert run("echoscu", *_over_tls(scanner, authority, box.port)).returncode != 0
-    said = box.log.read_text(encoding="utf-8")
-    assert "TLS handshake: " in said
-    assert "no association was asked for first" in said
+    _wait_for("TLS handshake: wrong version number", box)
+    _wait_for("no association was asked for first", box)
     succeed("echoscu", *_over_tls(scanner, authority, tls_port))
 
 
@@ -99,13 +104,22 @@ def test_plain_from_a_peer_of_tls(box: Box) -> None:
     ended = run("echoscu", "-v", "-aet", "CT1", "127.0.0.1", str(box.port))
     assert ended.returncode != 0
     assert "Rejected Permanent" in ended.stdout
-    assert "tls_required" in box.log.read_text(encoding="utf-8")
+    _wait_for("tls_required", box)
 
 
 def test_an_unknown_title_is_named_as_such(box: Box) -> None:
     """Calling AE Title Not Recognized (PS3.8 table 9-21)."""
     ended = run("echoscu", "-v", "-aet", "CT9", "127.0.0.1", str(box.port))
     assert "Calling AE Title Not Recognized" in ended.stdout
+
+
+def test_silent_handshakes_hold_nobody_up(box: Box, authority: Authority, tls_port: int) -> None:
+    """Two hundred connections to the TLS port that say nothing, and ``echoscu`` is answered all the same."""
+    assert box.port
+    with ExitStack() as stack:
+        for _ in range(200):
+            stack.enter_context(socket.create_connection(("127.0.0.1", tls_port), timeout=20.0))
+        succeed("echoscu", *_over_tls(authority.vouch("ct1.example.org"), authority, tls_port))
 
 
 @pytest.mark.parametrize("option", ["-tls1_1", "-tls1_2", "-tls1_3"])

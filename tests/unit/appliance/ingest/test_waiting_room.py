@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from appliance.ingest.waiting_room import LARGEST_REQUEST_BYTES, Newcomer, WaitingRoom
 from appliance.settings import DicomTls
@@ -53,6 +54,11 @@ def _pair() -> tuple[socket.socket, socket.socket]:
         far = socket.create_connection(server.getsockname(), DEADLINE_S)
         near, _ = server.accept()
     return far, near
+
+
+def _tls(authority: Authority) -> DicomTls:
+    box = authority.vouch("localhost")
+    return DicomTls(certificate=box.certificate, private_key=box.private_key, client_ca=authority.ca)
 
 
 @pytest.fixture
@@ -143,6 +149,25 @@ def test_one_that_goes_by_itself(places: Any) -> None:
         assert place.wait_for(1) == [REQUEST]
 
 
+def test_only_who_has_spoken_is_worth_a_line(places: Any, tmp_path: Path) -> None:
+    """A load balancer that looks whether the port is open fills no log, over TLS neither; a handshake cut off does."""
+    place = places(most=2, patience_s=0.2)
+    context = server_context(_tls(Authority(tmp_path)))
+    with capture_logs() as logs:
+        for silent in (place.enter(), place.enter(context=context)):
+            silent.close()
+        with place.enter(context=context) as waits:
+            assert waits.recv(1) == b""
+        assert logs == []
+        with place.enter(context=context) as broken:
+            broken.sendall(b"\x16\x03\x01\x02\x00\x01")
+            broken.shutdown(socket.SHUT_WR)
+            assert broken.recv(1) == b"\x15"  # the type of a TLS alert
+            while broken.recv(100):
+                pass
+    assert [one["cause"].partition(":")[0] for one in logs] == ["TLS handshake"]
+
+
 def test_closing_turns_everybody_away(places: Any) -> None:
     """Whoever still waits sees the line end."""
     place = places()
@@ -154,9 +179,7 @@ def test_closing_turns_everybody_away(places: Any) -> None:
 def test_a_silent_handshake_holds_nobody_up(places: Any, tmp_path: Path) -> None:
     """Over TLS too: one says nothing, one stops inside its handshake, the third gets through."""
     authority = Authority(tmp_path)
-    box = authority.vouch("localhost")
-    settings = DicomTls(certificate=box.certificate, private_key=box.private_key, client_ca=authority.ca)
-    context = server_context(settings)
+    context = server_context(_tls(authority))
     place = places()
     with place.enter(context=context), place.enter(context=context) as half, place.enter(context=context) as plain:
         half.sendall(b"\x16\x03\x01\x02\x00\x01")
