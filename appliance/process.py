@@ -23,7 +23,7 @@ from appliance.disk.room_watch import RoomWatch
 from appliance.disk.upkeep import Upkeep
 from appliance.home import Home, open_home
 from appliance.ingest.admit import Admission
-from appliance.ingest.commitment_reports import CommitmentReporter
+from appliance.ingest.commitment_reporter import CommitmentReporter
 from appliance.ingest.receiver import Receiver, storage_sop_classes
 from appliance.ingest.services import open_services
 from appliance.ingest.watched_folder import WatchedFolder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -123,6 +123,14 @@ class CallingPeer(Section):
         return self
 
 
+class ReportAddress(NamedTuple):
+    """Where a report on storage commitment goes; without ``tls``, plain."""
+
+    host: str
+    port: int
+    tls: PacsTls | None
+
+
 class DicomTls(Section):
     """DICOM over TLS (PS3.15 B.12), on a port of its own."""
 
@@ -218,10 +226,19 @@ class Dicom(Section):
             raise ValueError(f"tls.port = {self.port} is the plain port as well; give TLS a port of its own")
         return self
 
-    def report_address_for(self, calling_ae_title: str) -> tuple[str, int] | None:
-        """Host and port for reports on storage commitment to this peer; None when there is none."""
-        found = (peer for _, peer in self.peers_titled(calling_ae_title) if peer.report_host is not None)
-        return next(((str(peer.report_host), peer.report_port) for peer in found), None)
+    def report_address_for(self, calling_ae_title: str) -> ReportAddress | None:
+        """Where reports on storage commitment to this peer go: over TLS, unless it may come plain itself."""
+        for _, peer in self.peers_titled(calling_ae_title):
+            if peer.report_host:
+                return ReportAddress(peer.report_host, peer.report_port, self._tls_towards(peer))
+        return None
+
+    def _tls_towards(self, peer: CallingPeer) -> PacsTls | None:
+        """With the certificate that we show who calls, and the authorities that vouch for them."""
+        own = self.tls
+        if own is None or peer.plain or (self.plain_is_safe and not peer.certificates):
+            return None
+        return PacsTls(ca=own.client_ca, certificate=own.certificate, private_key=own.private_key)
 
 
 class Commitment(Section):
@@ -600,7 +617,7 @@ class Settings(Section):
             self.commitment.offer == "when_kept" and self.retention.keep_days is None
         )
 
-    def report_address_for(self, calling_ae_title: str) -> tuple[str, int] | None:
+    def report_address_for(self, calling_ae_title: str) -> ReportAddress | None:
         """Where reports on storage commitment to a peer go; a PACS gets them where its results go."""
-        of_pacs = next(((one.host, one.port) for one in self.pacs if one.ae_title == calling_ae_title), None)
-        return self.dicom.report_address_for(calling_ae_title) or of_pacs
+        of_pacs = (ReportAddress(one.host, one.port, one.tls) for one in self.pacs if one.ae_title == calling_ae_title)
+        return self.dicom.report_address_for(calling_ae_title) or next(of_pacs, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import ssl
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -142,12 +143,12 @@ class Modality:
         return self.answers, None
 
     @contextmanager
-    def listening(self, port: int = 0) -> Iterator[int]:
+    def listening(self, port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[int]:
         """Where it takes reports on associations that we open; yields its port."""
         ae = AE(ae_title=self.ae_title)
         ae.add_supported_context(StorageCommitmentPushModel, scu_role=False, scp_role=True)
         handlers = [(evt.EVT_N_EVENT_REPORT, self.on_report)]
-        server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
+        server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers, ssl_context=tls)
         try:
             yield server.server_address[1]
         finally:

@@ -6,10 +6,7 @@ on which we propose to be SCP (PS3.4 J.3.3.1.3).
 
 from __future__ import annotations
 
-import random
-import threading
 import time
-from collections.abc import Callable, Collection
 from io import BytesIO
 from typing import Final
 
@@ -22,28 +19,20 @@ from pynetdicom.dimse_primitives import N_EVENT_REPORT
 from pynetdicom.dsutils import encode
 from pynetdicom.pdu_primitives import A_RELEASE
 from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
-from sqlalchemy import Engine
 
+from appliance.errors import ConfigurationInvalid
 from appliance.ingest.commitment_requests import (
     Reference,
     Request,
-    bring_forward,
-    deferred,
-    next_owed,
-    refused,
-    reported,
 )
-from appliance.ingest.commitment_verdict import Verdict, look_for, promise
+from appliance.ingest.commitment_verdict import Verdict
 from appliance.ingest.waiting import is_held
 from appliance.results.commitment_service import ALL_COMMITTED, FAILURES_EXIST, SUCCESS
-from appliance.settings import Settings
-from store_forward.database import reading, writing
-from store_forward.spool import Spool
+from appliance.settings import ReportAddress
+from appliance.tls import ClientTls, client_context
 
 log = structlog.get_logger()
-_PAUSE_S: Final = 0.5
 _LOOK_S: Final = 0.005
-_DAY_S: Final = 86_400.0
 #: Answers after which the same report may be taken another time: processing failure, resource limitation (PS3.7 C).
 _LATER: Final = (0x0110, 0x0213)
 
@@ -110,14 +99,20 @@ def report_on(association: Association, event_type: int, information: Dataset, t
 
 
 def report_to(
-    host: str, port: int, ae_titles: tuple[str, str], event_type: int, information: Dataset, timeout_s: float
+    address: ReportAddress, ae_titles: tuple[str, str], event_type: int, information: Dataset, timeout_s: float
 ) -> None:
     """Report on an association of our own; ``ae_titles`` are ours and theirs. Raises NotReported, NotTaken."""
+    handshake = _handshake(address)
     ae = AE(ae_title=ae_titles[0])
     ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = timeout_s
     ae.add_requested_context(StorageCommitmentPushModel)
     role = build_role(StorageCommitmentPushModel, scp_role=True)
-    association = ae.associate(host, port, ae_title=ae_titles[1], ext_neg=[role])
+    name = address.host if address.tls is None else address.tls.name or address.host
+    tls_args = None if handshake is None else (handshake, name)
+    association = ae.associate(address.host, address.port, ae_title=ae_titles[1], ext_neg=[role], tls_args=tls_args)
+    if handshake is not None and handshake.failed:
+        log.warning("commitment.tls_failed", why=handshake.failed)
+        raise NotReported("tls_failed", peer=True)
     if not association.is_established:
         if association.is_rejected:
             raise NotReported("association_refused", peer=True)
@@ -132,67 +127,15 @@ def report_to(
             association.release()
 
 
-class CommitmentReporter:
-    """Runs in the uplink: whatever report is due goes to the address its asker is configured with."""
-
-    def __init__(self, settings: Settings, engine: Engine, spool: Spool, supported: Collection[str]) -> None:
-        """``supported`` are the SOP classes that are taken in."""
-        self._settings = settings
-        self._engine = engine
-        self._spool = spool
-        self._rng = random.Random()
-        self._supported = frozenset(supported)
-
-    def run(self, stop: threading.Event) -> None:
-        """Report what is due until told to stop."""
-        with writing(self._engine) as connection:
-            bring_forward(connection, time.time())
-        while not stop.is_set():
-            if not self.step(stop.is_set):
-                stop.wait(_PAUSE_S)
-
-    def step(self, stop: Callable[[], bool]) -> bool:
-        """Make and send the next report that is due; False when there is none."""
-        with reading(self._engine) as connection:
-            request = next_owed(connection, time.time())
-        if request is None:
-            return False
-        try:
-            verdict = self._report(request, stop)
-        except NotTaken as no:
-            log.warning("commitment.report_not_taken", ae_title=request.ae_title, cause=no.cause)
-            with writing(self._engine) as connection:
-                refused(connection, request, no.cause, time.time())
-        except (NotReported, OSError) as failed:
-            self._defer(request, failed)
-        else:
-            if verdict is not None:
-                log_reported(request, verdict)
-                with writing(self._engine) as connection:
-                    reported(connection, request, len(verdict.committed), len(verdict.failed), time.time())
-        return True
-
-    def _report(self, request: Request, stop: Callable[[], bool]) -> Verdict | None:
-        address = self._settings.report_address_for(request.ae_title)
-        if address is None:
-            raise NotReported("no_report_address", peer=True)
-        found = look_for(self._engine, self._spool, request, self._supported, lambda: not stop())
-        if found is None:
-            return None
-        verdict, titles = promise(self._engine, found, time.time()), (self._settings.dicom.ae_title, request.ae_title)
-        report_to(*address, titles, *report_of(request, verdict), self._settings.commitment.timeout_s)
-        return verdict
-
-    def _defer(self, request: Request, failed: NotReported | OSError) -> None:
-        cause = failed.cause if isinstance(failed, NotReported) else "disk_unreadable"
-        peer = isinstance(failed, NotReported) and failed.peer
-        give_up_s = self._settings.commitment.give_up_days * _DAY_S
-        with writing(self._engine) as connection:
-            pause_s = deferred(connection, request, cause, give_up_s, time.time(), self._rng, peer=peer)
-        if pause_s is None:
-            log.error("commitment.report_given_up", ae_title=request.ae_title, cause=cause)
-        else:
-            log.warning("commitment.report_waits", ae_title=request.ae_title, cause=cause, again_in_s=round(pause_s, 1))
+def _handshake(address: ReportAddress) -> ClientTls | None:
+    """Read the files anew, so that renewed ones count at once. Raises NotReported: they cannot be used."""
+    if address.tls is None:
+        return None
+    try:
+        return client_context(address.tls, address.host)
+    except ConfigurationInvalid as invalid:
+        log.error("commitment.tls_unusable", why="; ".join(invalid.problems))
+        raise NotReported("tls_unusable", peer=True) from None
 
 
 def log_reported(request: Request, verdict: Verdict) -> None:

@@ -207,7 +207,8 @@ class Receiver:
 
     def _on_action(self, event: evt.Event) -> tuple[int, None]:
         """A PACS that may report, but not send to us, has nothing to ask either."""
-        if not (self._may_send(event.assoc) and self._services.commitments.is_open):
+        refused = refusal_of(caller_of(event.assoc), self._settings) is not None
+        if refused or not self._services.commitments.is_open:
             return NOT_AUTHORISED, None
         return self._services.commitments.answer(event)
 

@@ -37,7 +37,8 @@ def study_event_kinds() -> set[str]:
 
 def report_causes() -> set[str]:
     """Every reason why a report on storage commitment that is asked of us waits, but for a modality's own answer."""
-    given = set(_calls(lambda path: path.name == "commitment_reports.py", {"NotReported": 0}))
+    files = ("commitment_reports.py", "commitment_reporter.py")
+    given = set(_calls(lambda path: path.name in files, {"NotReported": 0}))
     return given | {"disk_unreadable"}
 
 

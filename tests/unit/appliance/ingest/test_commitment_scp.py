@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
@@ -15,12 +17,15 @@ from pynetdicom.sop_class import StorageCommitmentPushModel, Verification
 from sqlalchemy import Row
 
 from appliance.demo.stage import free_port
-from appliance.ingest.commitment_reports import CommitmentReporter, NotReported, report_to
+from appliance.ingest.commitment_reporter import CommitmentReporter
+from appliance.ingest.commitment_reports import NotReported, report_to
 from appliance.ingest.commitment_requests import Owed, commitment_requests, deferred, next_owed, owed
 from appliance.ingest.receiver import storage_sop_classes
 from appliance.schema import instances
+from appliance.settings import PacsTls, ReportAddress
 from appliance.web.views import status
 from store_forward.database import reading, writing
+from tests.certificates import Authority, Identity
 from tests.dicom_factory import uid
 from tests.listening_box import DEADLINE_S, Listen, wait_until
 from tests.modality import Modality, reference, request
@@ -121,7 +126,7 @@ def test_the_report_on_an_association_of_our_own(make_box: MakeBox, listen: List
 def test_a_pacs_gets_it_where_its_results_go(make_box: MakeBox) -> None:
     """Without an entry of its own."""
     box = make_box(pacs=[{"name": "archive", "host": "192.0.2.1", "port": 104, "ae_title": "ARCHIVE"}])
-    assert box.settings.report_address_for("ARCHIVE") == ("192.0.2.1", 104)
+    assert box.settings.report_address_for("ARCHIVE") == ("192.0.2.1", 104, None)
     assert box.settings.report_address_for(SCANNER) is None
 
 
@@ -173,10 +178,41 @@ def test_who_turns_the_report_away(sop_class: str, welcome: bool, cause: str) ->
     server = ae.start_server(("127.0.0.1", 0), block=False)
     try:
         with pytest.raises(NotReported) as refused:
-            report_to("127.0.0.1", server.server_address[1], ("SCANSIDE", SCANNER), 1, Dataset(), DEADLINE_S)
+            address = ReportAddress("127.0.0.1", server.server_address[1], None)
+            report_to(address, ("SCANSIDE", SCANNER), 1, Dataset(), DEADLINE_S)
     finally:
         server.shutdown()
     assert (refused.value.cause, refused.value.peer) == (cause, True)
+
+
+def test_a_peer_that_comes_by_tls_gets_its_reports_so(tmp_path: Path, make_box: MakeBox) -> None:
+    """With our certificate and the authorities that vouch for those who call; to nobody else it is given."""
+    authority, other = Authority(tmp_path), Authority(tmp_path, "other")
+    own = authority.vouch("box.example.org")
+    tls = {"certificate": own.certificate, "private_key": own.private_key, "client_ca": authority.ca}
+    peer = {"report_host": "127.0.0.1", "report_port": 104, "certificates": ["modality.example.org"]}
+    box = make_box(dicom={"tls": tls, "peers": {SCANNER: peer, "PLAIN": {"report_host": "127.0.0.1"}}})
+    plain, address = (box.settings.report_address_for(title) for title in ("PLAIN", SCANNER))
+    assert plain is not None and plain.tls is None
+    assert address is not None and address.tls is not None
+    modality = Modality(0)
+    with modality.listening(tls=_server(authority.vouch("127.0.0.1"), authority)) as port:
+        report_to(address._replace(port=port), ("SCANSIDE", SCANNER), 1, request(reference(image())), DEADLINE_S)
+    assert modality.reports.get(timeout=DEADLINE_S)[0] == 1
+    with modality.listening(tls=_server(other.vouch("127.0.0.1"), other)) as port, pytest.raises(NotReported) as failed:
+        report_to(address._replace(port=port), ("SCANSIDE", SCANNER), 1, request(reference(image())), DEADLINE_S)
+    assert failed.value.cause == "tls_failed"
+    missing = address._replace(tls=PacsTls(ca=tmp_path / "missing.pem"))
+    with pytest.raises(NotReported, match="tls_unusable"):
+        report_to(missing, ("SCANSIDE", SCANNER), 1, request(reference(image())), DEADLINE_S)
+
+
+def _server(its: Identity, authority: Authority) -> ssl.SSLContext:
+    """A modality that shows ``its`` certificate and asks for one of ``authority``."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(authority.ca))
+    context.load_cert_chain(its.certificate, its.private_key)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
 
 
 def test_without_an_address_there_is_a_cause_to_read(box: SmallBox, listen: Listen) -> None:
