@@ -59,6 +59,7 @@ def _answer() -> bytes:
         "nonsense",
         "umlauts",
         "cut",
+        "nothing",
         "at once",
     ],
 )
