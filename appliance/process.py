@@ -94,7 +94,7 @@ def _receive(settings: Settings, home: Home, stop: threading.Event) -> None:
     room.look(time.time())
     admission = Admission(home.engine, home.spool, settings.limits, settings.dicom)
     admission.resume(time.time())
-    services = open_services(settings, home.engine, home.spool, storage_sop_classes())
+    services = open_services(settings, home.engine, home.spool, storage_sop_classes(settings.dicom.private_sop_classes))
     receiver = Receiver(settings.dicom, admission, home.spool.root / "incoming", services)
     port = receiver.start()
     log.info("receiver.listening", ae_title=settings.dicom.ae_title, port=port)
@@ -146,7 +146,9 @@ def _uplink(settings: Settings, home: Home, stop: threading.Event) -> None:
     stow_servers = open_stow_servers(settings.stow)
     lanes = build_lanes(settings.cloud, token, settings.pacs, title, home.engine, home.spool, webhooks, stow_servers)
     keeper = keeper_of(settings, home.engine)
-    reporter = CommitmentReporter(settings, home.engine, home.spool, storage_sop_classes())
+    reporter = CommitmentReporter(
+        settings, home.engine, home.spool, storage_sop_classes(settings.dicom.private_sop_classes)
+    )
     runs = [*(lane.run for lane in lanes), reporter.run]
     if keeper is not None:
         for lane in lanes:

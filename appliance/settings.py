@@ -79,7 +79,18 @@ def _certificate_identity(text: str) -> str:
     return f"sha256:{digest}"
 
 
+def _own_uid(text: str) -> str:
+    """A UID as it is. Raises ValueError: it is none, or one of the standard's, which needs no mention."""
+    parts = text.split(".")
+    if len(text) > 64 or len(parts) < 2 or not all(part.isdecimal() and str(int(part)) == part for part in parts):
+        raise ValueError("must be a UID (PS3.5 9.1), like 1.2.840.113619.4.26")
+    if text.startswith("1.2.840.10008."):
+        raise ValueError("is a UID of the standard; storage SOP classes of the standard are accepted without this")
+    return text
+
+
 Network = Annotated[str, AfterValidator(_network)]
+PrivateUid = Annotated[str, AfterValidator(_own_uid)]
 CertificateIdentity = Annotated[str, StringConstraints(min_length=1), AfterValidator(_certificate_identity)]
 
 
@@ -167,6 +178,9 @@ class Dicom(Section):
     )
     tls: DicomTls | None = Field(default=None, description="DICOM over TLS; none: plain only")
     peers: dict[AETitle, CallingPeer] = Field(default={}, description="who may ask for associations")
+    private_sop_classes: tuple[PrivateUid, ...] = Field(
+        default=(), description="SOP Class UIDs of makers, stored like those of the standard"
+    )
     max_associations: int = Field(default=50, ge=1, le=1000, description="at the same time")
     max_idle_connections: int = Field(default=500, ge=1, le=10_000, description="TCP or TLS without association, all")
     max_idle_connections_per_address: int = Field(default=100, ge=1, le=1000, description="of these, from one address")

@@ -83,7 +83,9 @@ def listening_boxes() -> Iterator[Listen]:
     receivers: list[tuple[Receiver, int]] = []
 
     def listen(box: SmallBox) -> Scanner:
-        services = open_services(box.settings, box.engine, box.spool, storage_sop_classes())
+        services = open_services(
+            box.settings, box.engine, box.spool, storage_sop_classes(box.settings.dicom.private_sop_classes)
+        )
         receiver = Receiver(box.settings.dicom, box.admission, box.incoming, services)
         receivers.append((receiver, receiver.start()))
         return Scanner(receivers[-1][1], tls_port=receiver.tls_port)

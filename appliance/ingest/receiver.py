@@ -6,14 +6,16 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import structlog
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, AllTransferSyntaxes
-from pynetdicom import AE, AllStoragePresentationContexts, _config, dimse_messages, evt
+from pynetdicom import AE, AllStoragePresentationContexts, _config, dimse_messages, evt, register_uid
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
+from pynetdicom.service_class import StorageServiceClass
 from pynetdicom.sop_class import ModalityPerformedProcedureStep, Verification
 
 from appliance.errors import OutOfResources, ReceiveError
@@ -87,7 +89,9 @@ class Receiver:
         ae.maximum_associations = sys.maxsize  # the library would count those that are being refused; see _is_full
         ae.add_supported_context(Verification)
         ae.add_supported_context(ModalityPerformedProcedureStep)
-        for sop_class in storage_sop_classes():
+        for uid in own.private_sop_classes:
+            register_uid(uid, f"Private_{uid.replace('.', '_')}", StorageServiceClass)
+        for sop_class in storage_sop_classes(own.private_sop_classes):
             ae.add_supported_context(sop_class, list(transfer_syntaxes()))
         return ae
 
@@ -250,9 +254,10 @@ def _status(refused: ReceiveError) -> Dataset:
     return status
 
 
-def storage_sop_classes() -> tuple[UID, ...]:
-    """Every storage SOP class that is accepted, for the documents and the tests."""
-    return tuple(UID(str(context.abstract_syntax)) for context in AllStoragePresentationContexts)
+def storage_sop_classes(private: Iterable[str] = ()) -> tuple[UID, ...]:
+    """Every storage SOP class that is accepted, with the ``private`` ones of the configuration."""
+    standard = (str(context.abstract_syntax) for context in AllStoragePresentationContexts)
+    return tuple(UID(uid) for uid in (*standard, *private))
 
 
 def transfer_syntaxes() -> tuple[UID, ...]:

@@ -7,7 +7,7 @@ import socket
 from contextlib import ExitStack
 
 import pytest
-from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless
+from pydicom.uid import UID, ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless
 from pynetdicom.sop_class import CTImageStorage, PatientRootQueryRetrieveInformationModelFind
 from structlog.testing import capture_logs
 
@@ -89,6 +89,20 @@ def test_every_storage_class_is_accepted(box: SmallBox, listen: Listen) -> None:
     association.release()
     assert {one for one, _ in storage} <= accepted
     assert find[0] not in accepted
+
+
+def test_a_private_sop_class_is_stored_where_it_is_configured(make_box: MakeBox, listen: Listen) -> None:
+    """A maker's own objects are kept like all others; without the configuration their context is refused."""
+    own = "1.2.840.113619.4.26"
+    dataset = image(seed="own")
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = UID(own)
+    box = make_box("knows", dicom={"private_sop_classes": [own]})
+    (answer,) = listen(box).send(dataset)
+    assert answer.Status == 0x0000
+    assert [row.sop_class_uid for row in box.rows(instances)] == [own]
+    association = listen(make_box("strange")).open(dataset)
+    assert [str(one.abstract_syntax) for one in association.rejected_contexts] == [own]
+    association.release()
 
 
 def test_a_refused_instance_gets_status_and_comment(box: SmallBox, listen: Listen) -> None:
