@@ -51,8 +51,12 @@ class Lane:
         spool: Spool,
         cap_s: float,
         line: Line | None = None,
+        rest: Callable[[], None] = lambda: None,
     ) -> None:
-        """``line`` is shared by all lanes to the same destination; ``cap_s`` is the longest pause between tries."""
+        """``line`` is shared by all lanes to the same destination; ``cap_s`` is the longest pause between tries.
+
+        ``rest`` is called when nothing more is due, or none may go, so that the carrier lets go of what it kept.
+        """
         self.name = name
         self._kind = kind
         self._carrier = carrier
@@ -62,19 +66,27 @@ class Lane:
         self._owner = f"{name}-{secrets.token_hex(8)}"
         self._rng = random.Random()
         self._line = line or Line()
+        self._rest = rest
         self._held: Delivery | None = None
         self.gate = Gate()
 
     def step(self, stop: Callable[[], bool]) -> bool:
         """Attempt the next delivery that is due; False when there is none, or none may go now."""
         with self.gate.passing() as may_pass:
-            return may_pass and self._step(stop)
+            attempted = may_pass and self._step(stop)
+        if not attempted or stop() or not self._any_due():
+            self._rest()
+        return attempted
+
+    def _any_due(self) -> bool:
+        limit = self._line.least_urgent(time.time())
+        with reading(self._engine) as connection:
+            return outbox.any_due(connection, self.name, time.time(), least_urgent=limit)
 
     def _step(self, stop: Callable[[], bool]) -> bool:
         limit = self._line.least_urgent(time.time())
-        with reading(self._engine) as connection:
-            if not outbox.any_due(connection, self.name, time.time(), least_urgent=limit):
-                return False
+        if not self._any_due():
+            return False
         with writing(self._engine) as connection:
             now = time.time()
             delivery = outbox.lease(connection, self.name, self._owner, now, _LEASE_S, least_urgent=limit)
@@ -177,9 +189,12 @@ class Lane:
     def run(self, stop: threading.Event) -> None:
         """Take back what an earlier process held, then drain until told to stop."""
         self._line.begin(self._take_back)
-        while not stop.is_set():
-            if not self.step(stop.is_set):
-                stop.wait(_PAUSE_S)
+        try:
+            while not stop.is_set():
+                if not self.step(stop.is_set):
+                    stop.wait(_PAUSE_S)
+        finally:
+            self._rest()
 
 
 class _Hold:

@@ -140,7 +140,7 @@ def build_lanes(
         lanes += _cloud_lanes(cloud, cloud.url, token or "", engine, spool)
     for peer in pacs:
         carrier = PacsCarrier(peer, own_title, engine)
-        lanes.append(Lane(peer.name, "pacs", carrier, engine, spool, cloud.backoff_cap_s))
+        lanes.append(Lane(peer.name, "pacs", carrier, engine, spool, cloud.backoff_cap_s, rest=carrier.rest))
     lanes += [Lane(link.name, "stow", link, engine, spool, cloud.backoff_cap_s) for link in stow_servers]
     lanes += [Lane(link.name, "webhook", link, engine, spool, cloud.backoff_cap_s) for link in webhooks]
     return lanes

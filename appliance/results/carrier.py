@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from pydicom.filereader import read_file_meta_info
-from pydicom.uid import generate_uid
+from pydicom.uid import (
+    Comprehensive3DSRStorage,
+    KeyObjectSelectionDocumentStorage,
+    ParametricMapStorage,
+    SecondaryCaptureImageStorage,
+    generate_uid,
+)
 from pynetdicom import evt
 from sqlalchemy import Engine
 
@@ -21,6 +27,13 @@ from store_forward.errors import DeliveryAwaits, DeliveryDeferred, DeliveryRefus
 from store_forward.outbox import Delivery
 
 _LOOK_S: Final = 0.05
+#: What results are made as; one association serves all of these that are due.
+RESULT_CLASSES: Final = (
+    Comprehensive3DSRStorage,
+    SecondaryCaptureImageStorage,
+    KeyObjectSelectionDocumentStorage,
+    ParametricMapStorage,
+)
 
 
 class PacsCarrier:
@@ -32,7 +45,7 @@ class PacsCarrier:
 
     def __init__(self, peer: Pacs, own_title: str, engine: Engine) -> None:
         self._peer = peer
-        self._link = PacsLink(peer.host, peer.port, peer.ae_title, own_title, peer.timeout_s, peer.tls)
+        self._link = PacsLink(peer.host, peer.port, peer.ae_title, own_title, peer.timeout_s, peer.tls, RESULT_CLASSES)
         self._engine = engine
 
     def carry(self, path: Path, delivery: Delivery, stop: Callable[[], bool]) -> str:
@@ -52,6 +65,10 @@ class PacsCarrier:
         last = self._last(delivery)
         assert last is not None  # it has just been reported on
         return self._act_on(last)
+
+    def rest(self) -> None:
+        """Nothing is due: release the association that served what was."""
+        self._link.rest()
 
     def _last(self, delivery: Delivery) -> Transaction | None:
         with reading(self._engine) as connection:

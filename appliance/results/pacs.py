@@ -7,7 +7,7 @@ Explicit VR Little Endian is rewritten on the way."""
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,13 +17,14 @@ from pydicom.filereader import read_file_meta_info
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance, Verification
 
 from appliance.errors import ConfigurationInvalid
 from appliance.results.commitment_service import REQUEST_COMMITMENT, request_of
 from appliance.settings import PacsTls
 from appliance.tls import ClientTls, client_context
-from store_forward.errors import DeliveryDeferred, DeliveryRefused
+from store_forward.errors import DeliveryAwaits, DeliveryDeferred, DeliveryRefused
 
 # A file goes out as the bytes it was stored as: pynetdicom reads it in chunks and never decodes it.
 _config.STORE_SEND_CHUNKED_DATASET = True
@@ -99,8 +100,11 @@ class Exchange:
 
 
 class PacsLink:
-    """One archive. Every call opens and releases its own association, so a broken one leaves nothing
-    behind."""
+    """One archive. For use by one thread.
+
+    Every call opens and releases its own association, unless classes are named that it ``keeps`` one for: that serves
+    all files of them until :meth:`rest`, or until it breaks.
+    """
 
     def __init__(
         self,
@@ -110,7 +114,10 @@ class PacsLink:
         calling_ae_title: str,
         timeout_s: float,
         tls: PacsTls | None = None,
+        keeps: Collection[str] = (),
     ) -> None:
+        self._keeps = keeps
+        self._kept: Association | None = None
         self._host = host
         self._port = port
         self._tls = tls
@@ -141,15 +148,33 @@ class PacsLink:
         """
         meta = read_file_meta_info(path)
         sop_class_uid, transfer_syntax_uid = meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID
-        with self._association(sop_class_uid, transfer_syntax_uid, answer_report) as association:
-            yield Exchange(association, path, sop_class_uid, transfer_syntax_uid)
+        if sop_class_uid not in self._keeps or transfer_syntax_uid != ExplicitVRLittleEndian:
+            with self._association(_contexts(sop_class_uid, transfer_syntax_uid), answer_report) as association:
+                yield Exchange(association, path, sop_class_uid, transfer_syntax_uid)
+            return
+        if self._kept is None or not self._kept.is_established:
+            wanted = [one for uid in self._keeps for one in _contexts(uid, ExplicitVRLittleEndian)]
+            self._kept = self._open(wanted, answer_report)
+        try:
+            yield Exchange(self._kept, path, sop_class_uid, transfer_syntax_uid)
+        except DeliveryAwaits:  # stored; the archive's word may come on this association, or on another
+            raise
+        except BaseException:  # whatever it was, the next file gets a new one
+            self.rest()
+            raise
+
+    def rest(self) -> None:
+        """Nothing is to be sent for now: release the association that was kept, if there is one."""
+        kept, self._kept = self._kept, None
+        if kept is not None and kept.is_established:
+            kept.release()
 
     def echo(self) -> None:
         """C-ECHO (PS3.4 A): returns when the archive answers with success.
 
         Raises DeliveryDeferred when it does not, DeliveryRefused when it accepts no Verification at all.
         """
-        with self._association(Verification, None) as association:
+        with self._association([build_context(Verification)]) as association:
             if not association.accepted_contexts:
                 raise DeliveryRefused("pacs_no_presentation_context", "the archive does not take Verification")
             answer = association.send_c_echo()
@@ -160,35 +185,39 @@ class PacsLink:
 
     @contextmanager
     def _association(
-        self, sop_class_uid: str, transfer_syntax_uid: str | None, answer_report: AnswerReport | None = None
+        self, contexts: Sequence[PresentationContext], answer_report: AnswerReport | None = None
     ) -> Iterator[Association]:
-        self._ae.requested_contexts = []
-        if transfer_syntax_uid is None:
-            self._ae.add_requested_context(sop_class_uid)
-        else:
-            self._ae.add_requested_context(sop_class_uid, transfer_syntax_uid)
-            if transfer_syntax_uid == ExplicitVRLittleEndian:
-                self._ae.add_requested_context(sop_class_uid, ImplicitVRLittleEndian)
+        association = self._open(contexts, answer_report)
+        try:
+            yield association
+        finally:
+            if association.is_established:
+                association.release()
+
+    def _open(self, contexts: Sequence[PresentationContext], answer_report: AnswerReport | None) -> Association:
         handlers: list[evt.EventHandlerType] = [(evt.EVT_CONN_OPEN, _send_at_once)]
         if answer_report is not None:
-            self._ae.add_requested_context(StorageCommitmentPushModel)
+            contexts = [*contexts, build_context(StorageCommitmentPushModel)]
             handlers.append((evt.EVT_N_EVENT_REPORT, answer_report))
         handshake = None if self._tls is None else _handshake(self._tls, self._host)
         association = self._ae.associate(
             self._host,
             self._port,
+            list(contexts),
             ae_title=self._called_ae_title,
             evt_handlers=handlers,
             tls_args=None if self._tls is None or handshake is None else (handshake, self._tls.name or self._host),
         )
-        try:
-            if handshake is not None and handshake.failed:
-                raise DeliveryDeferred("pacs_tls_failed", f"no TLS with the archive: {handshake.failed}")
-            _check_open(association)
-            yield association
-        finally:
-            if association.is_established:
-                association.release()
+        if handshake is not None and handshake.failed:
+            raise DeliveryDeferred("pacs_tls_failed", f"no TLS with the archive: {handshake.failed}")
+        _check_open(association)
+        return association
+
+
+def _contexts(sop_class_uid: str, transfer_syntax_uid: str) -> list[PresentationContext]:
+    """One for the file as it is, and one for what it can be rewritten in."""
+    also = [ImplicitVRLittleEndian] if transfer_syntax_uid == ExplicitVRLittleEndian else []
+    return [build_context(sop_class_uid, syntax) for syntax in (transfer_syntax_uid, *also)]
 
 
 def _handshake(settings: PacsTls, host: str) -> ClientTls:

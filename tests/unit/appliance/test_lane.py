@@ -53,6 +53,35 @@ def test_the_urgent_go_first(box: SmallBox) -> None:
     assert [kind for kind, _ in courier.carried] == ["urgent", "result", "second result", "bulk"]
 
 
+def test_it_rests_when_nothing_more_is_due(box: SmallBox) -> None:
+    """What a carrier keeps between two deliveries serves all that is due, and is let go of with the last."""
+    courier, rested = Courier(), []
+    for kind in ("report", "picture", "key_objects"):
+        enqueue(box, kind)
+    draining = Lane(
+        "archive",
+        "pacs",
+        courier,
+        box.engine,
+        box.spool,
+        cap_s=300.0,
+        rest=lambda: rested.append(len(courier.carried)),
+    )
+    while draining.step(going_on):
+        pass
+    assert rested == [3, 3]
+
+
+def test_it_rests_at_its_end(box: SmallBox) -> None:
+    """However it ends, and with whatever is still due."""
+    rested = threading.Event()
+    stop = threading.Event()
+    stop.set()
+    enqueue(box, "report")
+    Lane("archive", "pacs", Courier(), box.engine, box.spool, cap_s=300.0, rest=rested.set).run(stop)
+    assert rested.is_set()
+
+
 def test_a_deferred_delivery_waits(box: SmallBox) -> None:
     """With its cause, a next time not before what the peer asked for, and the peer marked down."""
     enqueue(box, "report")

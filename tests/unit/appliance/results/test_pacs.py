@@ -17,8 +17,11 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEGLSLossless,
+    SecondaryCaptureImageStorage,
 )
 from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import CTImageStorage, Verification
 
 from appliance.results.pacs import PacsLink
@@ -198,7 +201,7 @@ def test_echo_succeeds_and_fails() -> None:
 
 def test_the_file_travels_without_delay() -> None:
     """TCP_NODELAY is set on the socket that carries the file."""
-    with archive(lambda event: 0x0000) as link, link._association(Verification, None) as association:
+    with archive(lambda event: 0x0000) as link, link._association([build_context(Verification)]) as association:
         connection = association.dul.socket.socket
         assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
@@ -225,3 +228,65 @@ def test_files_for_tls_that_cannot_be_used(file: Path, tmp_path: Path) -> None:
     with archive(lambda _: 0x0000, to_it=PacsTls(ca=tmp_path / "missing.pem")) as link, missing as deferred:
         link.deliver(file)
     assert deferred.value.cause == "pacs_tls_unusable"
+
+
+@contextmanager
+def keeping_archive(answer: Answer) -> Iterator[tuple[PacsLink, list[Association]]]:
+    """An archive for secondary captures, a link that keeps its association, and every association it asked for."""
+    accepted: list[Association] = []
+    ae = AE(ae_title="ARCHIVE")
+    ae.add_supported_context(SecondaryCaptureImageStorage, ExplicitVRLittleEndian)
+    handlers: list[evt.EventHandlerType] = [
+        (evt.EVT_C_STORE, answer),
+        (evt.EVT_ACCEPTED, lambda event: accepted.append(event.assoc)),
+    ]
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    port = server.server_address[1]
+    link = PacsLink("127.0.0.1", port, "ARCHIVE", "SCANSIDE", 10.0, keeps=[SecondaryCaptureImageStorage])
+    try:
+        yield link, accepted
+    finally:
+        link.rest()
+        server.shutdown()
+
+
+@pytest.fixture
+def capture(tmp_path: Path) -> Path:
+    """A small secondary capture as a Part 10 file."""
+    dataset = chest_radiograph(pixels=chest_radiograph().pixel_array[:64, :64])
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
+    return as_file(dataset, tmp_path / "capture.dcm")
+
+
+def test_one_association_serves_all_that_is_due(capture: Path) -> None:
+    """And is released at rest; the next file gets another."""
+    with keeping_archive(lambda event: 0x0000) as (link, accepted):
+        assert [link.deliver(capture) for _ in range(3)] == ["status 0x0000"] * 3
+        assert len(accepted) == 1
+        link.rest()
+        accepted[0].join(20.0)
+        assert accepted[0].is_released
+        link.deliver(capture)
+        assert len(accepted) == 2
+
+
+def test_a_kept_association_that_broke_is_replaced(capture: Path) -> None:
+    """The archive was restarted, say, between two files."""
+    with keeping_archive(lambda event: 0x0000) as (link, accepted):
+        link.deliver(capture)
+        accepted[0].abort()
+        ours = link._kept
+        assert ours is not None
+        ours.join(20.0)
+        assert link.deliver(capture) == "status 0x0000"
+        assert len(accepted) == 2
+
+
+def test_after_a_failure_the_next_file_gets_a_new_association(capture: Path) -> None:
+    """Whatever state the archive is in, it begins from the beginning."""
+    answers = iter([0xA700, 0x0000])
+    with keeping_archive(lambda event: next(answers)) as (link, accepted):
+        with pytest.raises(DeliveryDeferred):
+            link.deliver(capture)
+        assert link.deliver(capture) == "status 0x0000"
+        assert len(accepted) == 2
