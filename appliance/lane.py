@@ -51,7 +51,7 @@ class Lane:
         spool: Spool,
         cap_s: float,
         line: Line | None = None,
-        rest: Callable[[], None] = lambda: None,
+        rest: Callable[[], None] | None = None,
     ) -> None:
         """``line`` is shared by all lanes to the same destination; ``cap_s`` is the longest pause between tries.
 
@@ -74,7 +74,7 @@ class Lane:
         """Attempt the next delivery that is due; False when there is none, or none may go now."""
         with self.gate.passing() as may_pass:
             attempted = may_pass and self._step(stop)
-        if not attempted or stop() or not self._any_due():
+        if self._rest is not None and (not attempted or stop() or not self._any_due()):
             self._rest()
         return attempted
 
@@ -194,7 +194,8 @@ class Lane:
                 if not self.step(stop.is_set):
                     stop.wait(_PAUSE_S)
         finally:
-            self._rest()
+            if self._rest is not None:
+                self._rest()
 
 
 class _Hold:

@@ -8,7 +8,7 @@ anything is read, so a transaction that decides on what it read never fails half
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +27,7 @@ SCHEMA_VERSION: Final = 3
 OLDEST_SAFE_SQLITE: Final = (3, 51, 3)
 BUSY_TIMEOUT_S: Final = 15.0
 _BEGIN: Final = "scanside_begin"
+_MOST_VALUES: Final = 500
 
 
 def sqlite_version() -> str:
@@ -69,6 +70,13 @@ def open_database(path: Path) -> Engine:
             "Move it away and start again; spooled images are untouched. Keep the file for repair.",
         ) from error
     return engine
+
+
+def portions(values: Collection[str]) -> Iterator[list[str]]:
+    """The values in order, so many at a time as one query takes."""
+    ordered = sorted(values)
+    for start in range(0, len(ordered), _MOST_VALUES):
+        yield ordered[start : start + _MOST_VALUES]
 
 
 @contextmanager

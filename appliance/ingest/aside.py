@@ -8,9 +8,8 @@ from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
 from appliance.schema import instances, set_aside
+from store_forward.database import portions
 from store_forward.spool import StoredObject
-
-_UIDS_AT_ONCE = 500
 
 
 def list_aside(
@@ -31,9 +30,8 @@ def list_aside(
 
 def known_among(connection: Connection, sop_instance_uids: Iterable[str]) -> set[str]:
     """Those of these instances that were taken in or set aside."""
-    asked, found = sorted(sop_instance_uids), set[str]()
-    for start in range(0, len(asked), _UIDS_AT_ONCE):
-        some = asked[start : start + _UIDS_AT_ONCE]
+    found = set[str]()
+    for some in portions(set(sop_instance_uids)):
         for table in (instances, set_aside):
             uid = table.c.sop_instance_uid
             found.update(connection.execute(select(uid).where(uid.in_(some))).scalars())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Final
 
 from sqlalchemy import Connection, Engine, select, update
 
@@ -16,10 +15,8 @@ from appliance.disk.tables import deletions
 from appliance.ingest.commitment_requests import Reference, Request
 from appliance.results.commitments import FailureReason
 from appliance.schema import instances
-from store_forward.database import reading, writing
+from store_forward.database import portions, reading, writing
 from store_forward.spool import Spool
-
-_MANY: Final = 500  # values in one query
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,7 @@ def promise(engine: Engine, verdict: Verdict, now: float) -> Verdict:
     with writing(engine) as connection:
         gone = _being_deleted(connection, [uid for _, uid in verdict.committed])
         kept = tuple(one for one in verdict.committed if one[1] not in gone)
-        for part in _parts([uid for _, uid in kept]):
+        for part in portions([uid for _, uid in kept]):
             of_part = update(instances).where(
                 instances.c.sop_instance_uid.in_(part), instances.c.committed_at.is_(None)
             )
@@ -87,10 +84,6 @@ def _being_deleted(connection: Connection, uids: list[str]) -> set[str]:
     going = query.where(deletions.c.state.in_(DELETED))
     return {
         uid
-        for part in _parts(uids)
+        for part in portions(uids)
         for uid in connection.execute(going.where(instances.c.sop_instance_uid.in_(part))).scalars()
     }
-
-
-def _parts(uids: list[str]) -> list[list[str]]:
-    return [uids[start : start + _MANY] for start in range(0, len(uids), _MANY)]

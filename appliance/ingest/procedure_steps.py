@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Select, delete, func, insert, select, update
 from appliance.history import record_event
 from appliance.ingest.step_tables import StepState, awaited_images, procedure_steps, step_studies
 from appliance.schema import StudyState, instances, studies
+from store_forward.database import portions
 
 SERIES: Final = "PerformedSeriesSequence"
 #: Type 1 for the SCU in the N-CREATE of PS3.4 table F.7.2-1.
@@ -43,8 +44,6 @@ MISSING_ATTRIBUTE: Final = 0x0120
 MISSING_ATTRIBUTE_VALUE: Final = 0x0121
 RESOURCE_LIMITATION: Final = 0x0213
 NO_LONGER_UPDATED: Final = 0xA710
-
-_MANY = 500  # values in one query
 
 
 @dataclass(frozen=True)
@@ -160,9 +159,8 @@ def _announce(conn: Connection, step_uid: str, images: Collection[str] | None, m
 
 
 def _here(conn: Connection, named: Collection[str]) -> set[str]:
-    uid, ordered = instances.c.sop_instance_uid, sorted(named)
-    parts = (ordered[start : start + _MANY] for start in range(0, len(ordered), _MANY))
-    return {found for part in parts for found in conn.execute(select(uid).where(uid.in_(part))).scalars()}
+    uid = instances.c.sop_instance_uid
+    return {found for part in portions(named) for found in conn.execute(select(uid).where(uid.in_(part))).scalars()}
 
 
 def _studies_of(conn: Connection, step_uid: str) -> list[str]:

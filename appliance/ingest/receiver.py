@@ -188,9 +188,6 @@ class Receiver:
         more = self._services.reports.contexts_for(association, may_ask=may_ask)
         return [*offered, *more] if more else offered
 
-    def _may_send(self, association: Association) -> bool:
-        return refusal_of(caller_of(association), self._settings) is None
-
     def _is_full(self) -> bool:
         """Whether there are too many with the one that asks now. Those that are being refused take nobody's place."""
         inside = [one for one in self._ae.active_associations if not one.is_rejected]
@@ -211,8 +208,7 @@ class Receiver:
 
     def _on_action(self, event: evt.Event) -> tuple[int, None]:
         """A PACS that may report, but not send to us, has nothing to ask either."""
-        refused = refusal_of(caller_of(event.assoc), self._settings) is not None
-        if refused or not self._services.commitments.is_open:
+        if refusal_of(caller_of(event.assoc), self._settings) or not self._services.commitments.is_open:
             return NOT_AUTHORISED, None
         return self._services.commitments.answer(event)
 

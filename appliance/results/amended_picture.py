@@ -10,7 +10,7 @@ from pydicom.uid import UID
 
 from appliance.results.bands import YELLOW, with_words_below
 from appliance.results.outcome import StudyOutcome
-from appliance.results.picture import instance_number, picture_uid
+from appliance.results.picture import picture_uid
 from appliance.results.reference import as_file, local_time
 from appliance.schema import Agreement
 
@@ -40,7 +40,7 @@ def build_amended_picture(first: Dataset, outcome: StudyOutcome) -> bytes:
     capture = deepcopy(first)
     capture.SOPInstanceUID = picture_uid(outcome)
     capture.file_meta.MediaStorageSOPInstanceUID = UID(picture_uid(outcome))
-    capture.InstanceNumber = instance_number(outcome)
+    capture.InstanceNumber = outcome.instance_number
     capture.ContentDate = capture.DateOfSecondaryCapture = moment.strftime("%Y%m%d")
     capture.ContentTime = capture.TimeOfSecondaryCapture = moment.strftime("%H%M%S")
     capture.Rows, capture.Columns = rgb.shape[:2]

@@ -55,7 +55,7 @@ def build_key_objects(sources: Sequence[Dataset], outcome: StudyOutcome) -> byte
         series_instance_uid=derived_uid(outcome.study_instance_uid, "key objects series"),
         series_number=SERIES_NUMBER,
         sop_instance_uid=key_objects_uid(outcome),
-        instance_number=2 * outcome.revision + (2 if outcome.answer else 1),
+        instance_number=outcome.instance_number,
         manufacturer=MANUFACTURER,
         manufacturer_model_name=MANUFACTURER,
         series_description=f"AI triage, urgent images. {DISCLAIMER}",

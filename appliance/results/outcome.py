@@ -90,6 +90,11 @@ class StudyOutcome:
     orders: Orders = NO_ORDERS
 
     @property
+    def instance_number(self) -> int:
+        """Of each result: rises with the revisions of the study, and with the answer to one."""
+        return 2 * self.revision + (2 if self.answer else 1)
+
+    @property
     def edition(self) -> str:
         """What tells this reading from others of the same study: the images it is about.
 

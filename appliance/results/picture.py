@@ -72,11 +72,6 @@ def picture_uid(outcome: StudyOutcome) -> str:
     return derived_uid(outcome.study_instance_uid, outcome.edition, kind)
 
 
-def instance_number(outcome: StudyOutcome) -> int:
-    """Rises with each picture of a study."""
-    return 2 * outcome.revision + (2 if outcome.answer else 1)
-
-
 def build_picture(source: Dataset, pixels: GreyImage, heat_map: GreyImage | None, outcome: StudyOutcome) -> bytes:
     """The Part 10 file of a secondary capture (PS3.3 A.8.1) in the study; same arguments, same bytes.
 
@@ -103,7 +98,7 @@ def build_picture(source: Dataset, pixels: GreyImage, heat_map: GreyImage | None
         series_instance_uid=derived_uid(outcome.study_instance_uid, "picture series"),
         series_number=SERIES_NUMBER,
         sop_instance_uid=picture_uid(outcome),
-        instance_number=instance_number(outcome),
+        instance_number=outcome.instance_number,
         manufacturer="Scanside",
         manufacturer_model_name="Scanside",
         series_description="AI triage picture. Research use only",

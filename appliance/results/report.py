@@ -55,7 +55,7 @@ def build_report(sources: Sequence[Dataset], outcome: StudyOutcome) -> bytes:
         series_instance_uid=derived_uid(outcome.study_instance_uid, "report series"),
         series_number=SERIES_NUMBER,
         sop_instance_uid=report_uid(outcome),
-        instance_number=2 * outcome.revision + (2 if outcome.answer else 1),
+        instance_number=outcome.instance_number,
         manufacturer=MANUFACTURER,
         manufacturer_model_name=MANUFACTURER,
         series_description=f"AI triage. {DISCLAIMER}",

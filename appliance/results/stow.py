@@ -6,17 +6,15 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import httpx2
 
 from appliance.configuration import secret
 from appliance.errors import ConfigurationInvalid
-from appliance.results.webhook import retry_after_s
-from appliance.settings import StowServer, is_loopback
+from appliance.results.http import beginning_of, client_for, retry_after_s
+from appliance.settings import StowServer
 from store_forward.errors import DeliveryDeferred, DeliveryRefused
 from store_forward.outbox import Delivery
 
@@ -34,8 +32,7 @@ class StowLink:
         self._studies = f"{url.rstrip('/')}/studies"
         self._token = token
         self._timeout_s = timeout_s
-        # Proxies from the environment are for what is not on this machine.
-        self._client = httpx2.Client(trust_env=not is_loopback(urlsplit(url).hostname or ""))
+        self._client = client_for(url)
 
     def close(self) -> None:
         """Close the connections."""
@@ -87,14 +84,8 @@ def stow_token(server: StowServer) -> str | None:
 
 def _module(answer: httpx2.Response, until: float) -> dict[str, Any]:
     """The Store Instances Response Module; empty when it is none that can be read."""
-    body = bytearray()
-    with suppress(httpx2.TransportError):  # the status counts, however the words break off
-        for piece in answer.iter_raw():
-            body += piece
-            if len(body) > _MOST_ANSWER_BYTES or time.monotonic() > until:
-                break
     try:
-        found = json.loads(bytes(body))
+        found = json.loads(beginning_of(answer, _MOST_ANSWER_BYTES + 1, until))
     except ValueError:
         return {}
     if isinstance(found, list) and found:

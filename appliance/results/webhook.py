@@ -13,19 +13,17 @@ import hmac
 import json
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import httpx2
 
 from appliance.configuration import secret
 from appliance.errors import ConfigurationInvalid
-from appliance.settings import Webhook, is_loopback
+from appliance.results.http import beginning_of, client_for, retry_after_s
+from appliance.settings import Webhook
 from store_forward.errors import DeliveryDeferred, DeliveryRefused
-from store_forward.outbox import LONGEST_PAUSE_S, Delivery
+from store_forward.outbox import Delivery
 
 _PREFIX: Final = "whsec_"
 _SHORTEST_KEY, _LONGEST_KEY = 24, 64  # bytes, as the convention has it
@@ -47,8 +45,7 @@ class WebhookLink:
         self._url = url
         self._key = key
         self._timeout_s = timeout_s
-        # Proxies from the environment are for what is not on this machine.
-        self._client = httpx2.Client(trust_env=not is_loopback(urlsplit(url).hostname or ""))
+        self._client = client_for(url)
 
     def close(self) -> None:
         """Close the connections."""
@@ -123,27 +120,7 @@ def _failure(answer: httpx2.Response, words: str) -> DeliveryDeferred | Delivery
     return DeliveryRefused("webhook_refused", said)
 
 
-def retry_after_s(value: str, now: float) -> float | None:
-    """The pause that ``Retry-After`` asks for, as seconds or as a date (RFC 9110 10.2.3); None when it asks for none.
-
-    Never more than LONGEST_PAUSE_S.
-    """
-    if value.isascii() and value.isdigit():
-        return min(float(value), LONGEST_PAUSE_S)
-    try:
-        pause_s = parsedate_to_datetime(value).timestamp() - now
-    except (ValueError, OverflowError):
-        return None
-    return min(max(pause_s, 0.0), LONGEST_PAUSE_S)
-
-
 def _words(answer: httpx2.Response, until: float) -> str:
     """The beginning of what the receiver says, in one line without control characters."""
-    body = bytearray()
-    with suppress(httpx2.TransportError):  # the status counts, however the words break off
-        for piece in answer.iter_raw():
-            body += piece
-            if len(body) >= _MOST_WORDS_BYTES or time.monotonic() > until:
-                break
-    text = bytes(body[:_MOST_WORDS_BYTES]).decode(errors="replace")
+    text = beginning_of(answer, _MOST_WORDS_BYTES, until)[:_MOST_WORDS_BYTES].decode(errors="replace")
     return " ".join("".join(one if one.isprintable() else " " for one in text).split())[:_MOST_WORDS]

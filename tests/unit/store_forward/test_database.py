@@ -14,6 +14,7 @@ from store_forward.database import (
     check_sqlite,
     create_schema,
     open_database,
+    portions,
     reading,
     sqlite_version,
     writing,
@@ -123,3 +124,12 @@ def test_sqlite_with_the_wal_reset_bug_is_refused(version: str, safe: bool) -> N
 def test_the_linked_sqlite_is_safe() -> None:
     """The one these tests run with."""
     check_sqlite(sqlite_version())
+
+
+@pytest.mark.parametrize("count", [0, 1, 499, 500, 501, 1000, 1234])
+def test_portions_hold_every_value_once(count: int) -> None:
+    """In order, none of them larger than one query takes, and none of them empty."""
+    values = {f"{number:05}" for number in range(count)}
+    parts = list(portions(values))
+    assert [one for part in parts for one in part] == sorted(values)
+    assert all(0 < len(part) <= 500 for part in parts)

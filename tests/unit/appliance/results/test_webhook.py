@@ -13,7 +13,8 @@ from sqlalchemy import update
 
 from appliance.errors import ConfigurationInvalid
 from appliance.lane import Lane
-from appliance.results.webhook import WebhookLink, retry_after_s, signature, signing_key
+from appliance.results.http import retry_after_s
+from appliance.results.webhook import WebhookLink, signature, signing_key
 from appliance.settings import Webhook
 from appliance.triage.deliveries import Subject, event
 from models.decision import Decision
