@@ -202,6 +202,21 @@ timeout_s = 5.0
         """Wait until so many studies are settled on a box."""
         wait_until(lambda: box.settled(number), _SETTLES_S, f"{number} studies to settle")
 
+    def sent_and_not_told(self) -> int:
+        """How many deliveries to the archive the first began before its end, of which the standby had not heard."""
+        begun = {row.delivery_id for row in self.first.rows(delivery_events) if row.state_to == "leased"}
+        sent = {
+            (row.subject, row.revision, row.kind)
+            for row in self.first.rows(deliveries)
+            if row.destination == "archive" and row.id in begun
+        }
+        told = {
+            (row.subject, row.revision, row.kind)
+            for row in self.standby.rows(deliveries)
+            if row.destination == "archive" and row.cause == "settled_elsewhere"
+        }
+        return len(sent - told)
+
     def expect_each_result_once(self, number: int, escalated: int) -> None:
         """What PACS and cloud hold: report and picture of every study, both amended and the case of each escalated one.
 
