@@ -7,7 +7,7 @@ DONE   := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 DEMO_FLAGS := $(if $(ONCE),--once --json) $(if $(IMAGES),--images "$(IMAGES)")
 
-.PHONY: demo test check interop crash link soak fuzz throughput bench lab format clean help
+.PHONY: demo test check interop browser crash link soak fuzz throughput bench lab format clean help
 
 help:             ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -16,7 +16,7 @@ demo: $(DONE)     ## the whole product on loopback (ONCE=1: end by itself; IMAGE
 	@$(BIN)/scanside demo $(DEMO_FLAGS)
 
 test: $(DONE)     ## unit, property and end-to-end tests
-	$(PYTEST) -m "not interop and not soak and not link and not throughput" tests
+	$(PYTEST) -m "not interop and not browser and not soak and not link and not throughput" tests
 
 check: $(DONE)    ## format, lint, types, import arrows
 	$(BIN)/ruff format --check .
@@ -24,8 +24,11 @@ check: $(DONE)    ## format, lint, types, import arrows
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-interop: $(DONE) .debian-peers ## against Debian's DCMTK, Orthanc, dicom3tools and strace
-	$(PYTEST) -m interop tests
+interop: $(DONE) .debian-peers .browser ## against Debian's DCMTK, Orthanc, dicom3tools, strace and Chromium
+	$(PYTEST) -m "interop or browser" tests
+
+browser: $(DONE) .browser ## the page alone, in Debian's Chromium
+	$(PYTEST) -m browser tests
 
 crash: $(DONE) .debian-peers ## hurt every process at system calls and at random times (POINTS=n, POINTS=all)
 	POINTS=$(or $(POINTS),1000) $(PYTEST) -m crash tests
@@ -79,6 +82,12 @@ $(DONE): requirements/dev.txt pyproject.toml
 	  && test -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so \
 	  || { $(call as_root,apt-get update -qq) && \
 	       $(call as_root,env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq dcmtk orthanc orthanc-dicomweb dicom3tools libgdcm-tools strace); }
+
+.PHONY: .browser
+.browser:
+	@command -v chromium >/dev/null \
+	  || { $(call as_root,apt-get update -qq) && \
+	       $(call as_root,env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium); }
 
 .PHONY: .link-tools
 .link-tools:
