@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import OperationalError
 
+from appliance.audit.syslog import SyslogTeller
 from appliance.configuration import secret
 from appliance.disk.database_file import home_lock
 from appliance.disk.retention import Retention
@@ -150,6 +151,8 @@ def _uplink(settings: Settings, home: Home, stop: threading.Event) -> None:
         settings, home.engine, home.spool, storage_sop_classes(settings.dicom.private_sop_classes)
     )
     runs = [*(lane.run for lane in lanes), reporter.run]
+    if settings.audit.syslog is not None:
+        runs.append(SyslogTeller(settings.audit.syslog, settings.cloud.box_id, home.engine).run)
     if keeper is not None:
         for lane in lanes:
             if isinstance(lane, Lane):

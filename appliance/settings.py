@@ -392,7 +392,7 @@ class PacsTls(Section):
     """TLS on the way to a PACS (PS3.15 B.12)."""
 
     ca: Path | None = Field(default=None, description="the authorities that vouch for it, PEM; none: the system's")
-    name: str | None = Field(default=None, min_length=1, description="the name in its certificate; none: `pacs.host`")
+    name: str | None = Field(default=None, min_length=1, description="the name in its certificate; none: its `host`")
     certificate: Path | None = Field(default=None, description="our certificate chain, PEM; none: it asks for none")
     private_key: Path | None = Field(default=None, description="its private key, PEM")
 
@@ -573,6 +573,20 @@ class Standby(Section):
         return of
 
 
+class AuditSyslog(Section):
+    """A syslog server that is told every event of the audit trail, over TLS (RFC 5425)."""
+
+    host: str = Field(description="its address")
+    port: Port = Field(default=6514, description="its port")
+    tls: PacsTls = Field(default=PacsTls(), description="whom to trust there, and our own certificate")
+
+
+class Audit(Section):
+    """Who did what: the trail on the box is always kept."""
+
+    syslog: AuditSyslog | None = Field(default=None, description="where it is told as well; none: nowhere")
+
+
 class Settings(Section):
     """The whole configuration."""
 
@@ -591,6 +605,7 @@ class Settings(Section):
     page: Page = Page()
     dicomweb: DicomWeb = DicomWeb()
     standby: Standby = Standby()
+    audit: Audit = Audit()
     cloud_endpoint: CloudEndpoint = CloudEndpoint()
 
     @field_validator("pacs", "stow", "webhook")
