@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
-import xml.etree.ElementTree as ET
+import xml.etree.ElementTree as ET  # nosec B405: writes only
 from datetime import UTC, datetime
 from typing import Any, Final
 
