@@ -125,6 +125,42 @@ def cloud_messages(
         _emit(row) if as_json else _say(as_line(row))
 
 
+@cloud_app.command("enrol")
+def cloud_enrol(
+    box: Annotated[str, typer.Argument(help="The box's box_id.")],
+    hours: Annotated[float, typer.Option(min=0.1, max=720, help="How long the code counts.")] = 24.0,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Make a one-time code that lets a box in; scanside enrol there asks for it."""
+    from appliance.commands.enrolment import make_code
+
+    code = make_code(load_settings(config), box, hours)
+    _emit({"box": box, "code": code, "hours": hours}) if as_json else _say(f"{code}\nonce, within {hours:g} h")
+
+
+@cloud_app.command("boxes")
+def cloud_boxes(config: Config = None, as_json: Json = False) -> None:
+    """The boxes that have been enrolled, and until when their certificates count."""
+    import time
+
+    from appliance.commands.enrolment import as_line, known_boxes
+
+    for row in known_boxes(load_settings(config)):
+        _emit(row) if as_json else _say(as_line(row, time.time()))
+
+
+@cloud_app.command("revoke")
+def cloud_revoke(
+    box: Annotated[str, typer.Argument(help="The box's box_id.")], config: Config = None, as_json: Json = False
+) -> None:
+    """Take back a box's certificates and codes; from the next request on it is a stranger."""
+    from appliance.commands.enrolment import revoke_box
+
+    count = revoke_box(load_settings(config), box)
+    _emit({"box": box, "taken_back": count}) if as_json else _say(f"{count} certificates of {box} taken back")
+
+
 def _send(body: Any, box: list[str] | None, all_boxes: bool, config: Path | None, as_json: bool) -> None:
     from appliance.commands.cloud_messages import send_to
 
@@ -320,6 +356,29 @@ def bench(
     from appliance.commands.bench import measure_all
 
     measure_all(load_settings(config), rounds, as_json)
+
+
+@app.command()
+def enrol(config: Config = None, as_json: Json = False) -> None:
+    """Make this box known to the cloud by a certificate; asks for the one-time code, or reads it from a pipe."""
+    from datetime import UTC, datetime
+
+    from appliance.commands.enrolment import enrol_box
+    from store_forward.errors import DeliveryDeferred
+    from store_forward.identity import NotEnrolled
+
+    settings = load_settings(config)
+    code = typer.prompt("one-time code", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
+    try:
+        done = enrol_box(settings, code)
+    except NotEnrolled as refused:
+        raise _fail(f"not enrolled: {refused}. Ask for a new code: scanside cloud enrol, at the endpoint") from None
+    except DeliveryDeferred as away:
+        raise _fail(f"the endpoint cannot be reached: {away.detail}; look at cloud.url and cloud.ca") from None
+    except OSError as error:
+        raise _fail(f"the certificate cannot be kept: {error.strerror}") from None
+    until = datetime.fromtimestamp(done["expires_at"], UTC).strftime("%Y-%m-%d")
+    _emit(done) if as_json else _say(f"enrolled as {done['box']} until {until}; it is renewed by itself")
 
 
 @app.command(hidden=True)

@@ -105,10 +105,10 @@ def cloud_settings(settings: Settings) -> CloudSettings:
     """The endpoint's own settings out of the whole configuration."""
     own = settings.cloud_endpoint
     token = secret(own.token_file, own.token_variable)
-    if token is None:
+    if token is None and not own.certificates_only:
         repair = f"set the environment variable {own.token_variable} or cloud_endpoint.token_file"
         raise ConfigurationInvalid("cloud endpoint", (f"there is no token for boxes to show; {repair}",))
-    if len(token) < 16:
+    if token is not None and len(token) < 16:
         raise ConfigurationInvalid("cloud endpoint", ("its token is shorter than 16 characters; make a longer one",))
     marks = settings.limits.free_disk
     return CloudSettings(
@@ -122,6 +122,8 @@ def cloud_settings(settings: Settings) -> CloudSettings:
         free_warn_bytes=marks.warn_bytes,
         certificate=own.certificate,
         private_key=own.private_key,
+        certificates_only=own.certificates_only,
+        certificate_days=own.certificate_days,
         packs=settings.triage.packs,
         installed_packs=installed_folder_of(settings),
     )
