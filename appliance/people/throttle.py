@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ipaddress
 import threading
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,15 +33,16 @@ class _Tries:
 
 
 class Throttle:
-    """Counts attempts to sign in; times are seconds of a clock that is never set back."""
+    """Counts attempts to show a password; ``monotonic`` gives seconds of a clock that is never set back."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
         self._lock = threading.Lock()
         self._tries: OrderedDict[tuple[str, ...], _Tries] = OrderedDict()
 
-    def attempt(self, address: str, account: str, now: float) -> float:
+    def attempt(self, address: str, account: str) -> float:
         """Count one attempt. Returns how long to wait first, s, and then it is not counted; 0: go on."""
-        keys = _keys(address, account)
+        keys, now = _keys(address, account), self._monotonic()
         with self._lock:
             pause = max(self._pause(key, free, now) for key, free in keys)
             if pause > 0:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import anyio
 import anyio.to_thread
 from starlette.requests import Request
@@ -26,9 +24,9 @@ from appliance.web.site import Site
 from store_forward.database import reading, writing
 
 
-def account_routes(site: Site) -> list[Route]:
+def account_routes(site: Site, throttle: Throttle) -> list[Route]:
     """The page of whoever is signed in, and its forms."""
-    account = _Account(site)
+    account = _Account(site, throttle)
     return [
         Route("/account", account.show),
         Route("/account/password", account.change_password, methods=["POST"]),
@@ -37,9 +35,8 @@ def account_routes(site: Site) -> list[Route]:
 
 
 class _Account:
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self._throttle = Throttle()
+    def __init__(self, site: Site, throttle: Throttle) -> None:
+        self._site, self._throttle = site, throttle
         self._limiter = anyio.CapacityLimiter(MOST_COMPARED_AT_ONCE)
 
     def show(self, request: Request) -> Response:
@@ -56,7 +53,7 @@ class _Account:
         session = visit_of(request).session
         if session is None:
             return RedirectResponse("/users", 303)
-        if self._throttle.attempt(session.digest, session.user, time.monotonic()) > 0:
+        if self._throttle.attempt(session.digest, session.user) > 0:
             words = _("Too many tries. Wait a few minutes, then try again.")
             return await anyio.to_thread.run_sync(self._problem, request, session, words, 429)
         return await anyio.to_thread.run_sync(self._changed, request, session, limiter=self._limiter)

@@ -23,6 +23,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from appliance.dicomweb.door import dicomweb_token
 from appliance.dicomweb.service import dicomweb_mount
 from appliance.dicomweb.words import ROOT_PATH
+from appliance.people.throttle import Throttle
 from appliance.settings import Settings
 from appliance.standby.endpoint import PulseEndpoint
 from appliance.standby.keeper import standby_token
@@ -49,18 +50,28 @@ from store_forward.spool import Spool
 MOST_WATCHERS = 64
 
 
-def build_app(settings: Settings, engine: Engine, spool: Spool, clock: Callable[[], float] = time.time) -> Starlette:
-    """The page as an ASGI application over the box's database and spool; ``clock`` gives epoch seconds."""
+def build_app(
+    settings: Settings,
+    engine: Engine,
+    spool: Spool,
+    clock: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Starlette:
+    """The page as an ASGI application over the box's database and spool.
+
+    ``clock`` gives epoch seconds, ``monotonic`` those of a clock that is never set back.
+    """
     watch = Watch(settings, engine, spool, clock)
     site = Site(settings, engine, spool, clock, make_templates(settings), watch)
+    throttle = Throttle(monotonic)
     pulse = PulseEndpoint(settings, engine, standby_token(settings), clock)
     machines, stream, failures = _Machines(site), _Stream(site), _Failures(site)
     return Starlette(
         routes=[
             *overview_routes(site),
             *study_routes(site),
-            *sign_in_routes(site),
-            *account_routes(site),
+            *sign_in_routes(site, throttle),
+            *account_routes(site, throttle),
             *users_routes(site),
             Route("/events", stream.events),
             Route("/healthz", machines.healthz),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -37,9 +36,9 @@ MOST_COMPARED_AT_ONCE: Final = 2
 _YEAR_S: Final = 31_536_000
 
 
-def sign_in_routes(site: Site, monotonic: Callable[[], float] = time.monotonic) -> list[Route]:
-    """The way in, the way out, and the choice of a language; ``monotonic`` gives seconds for the pauses."""
-    way_in = _WayIn(site, monotonic)
+def sign_in_routes(site: Site, throttle: Throttle) -> list[Route]:
+    """The way in, the way out, and the choice of a language."""
+    way_in = _WayIn(site, throttle)
     return [
         Route("/sign-in", way_in.show),
         Route("/sign-in", way_in.sign_in, methods=["POST"]),
@@ -60,9 +59,8 @@ def address_of(request: Request) -> str:
 
 
 class _WayIn:
-    def __init__(self, site: Site, monotonic: Callable[[], float]) -> None:
-        self._site, self._monotonic = site, monotonic
-        self._throttle = Throttle()
+    def __init__(self, site: Site, throttle: Throttle) -> None:
+        self._site, self._throttle = site, throttle
         self._limiter = anyio.CapacityLimiter(MOST_COMPARED_AT_ONCE)
 
     def show(self, request: Request) -> Response:
@@ -77,7 +75,7 @@ class _WayIn:
         form, address = form_of(request), address_of(request)
         name, place = form.get("name", "")[: 4 * LONGEST_NAME], own_place(form.get("next", "/"))
         account = as_written(name)
-        if (pause := self._throttle.attempt(address, account, self._monotonic())) > 0:
+        if (pause := self._throttle.attempt(address, account)) > 0:
             log.warning("sign_in.slowed", address=address, pause_s=round(pause, 1))
             return await anyio.to_thread.run_sync(self._slowed, request, place, name, math.ceil(pause))
         user, right = await anyio.to_thread.run_sync(

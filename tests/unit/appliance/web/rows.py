@@ -91,7 +91,7 @@ class Rows:
 
     def client(self) -> TestClient:
         """The page over this box, in process, to a browser whose forms are known; an Origin they give themselves."""
-        app = build_app(self.settings, self.engine, self.spool, lambda: self.now)
+        app = build_app(self.settings, self.engine, self.spool, lambda: self.now, lambda: self.now)
         client = TestClient(app, base_url="http://127.0.0.1:8080", headers={HEADER: token_for("visitor")})
         client.cookies.set(VISITOR, "visitor")
         return client
