@@ -6,7 +6,6 @@ Exit status: 0 done, 1 the work failed, 2 wrong use or an unusable configuration
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -14,6 +13,11 @@ from typing import Annotated, Any
 
 import typer
 
+from appliance.cli_output import Config, Json
+from appliance.cli_output import emit as _emit
+from appliance.cli_output import fail as _fail
+from appliance.cli_output import say as _say
+from appliance.cli_people import tokens_app, users_app
 from appliance.configuration import load_settings
 from appliance.settings import Settings
 
@@ -32,27 +36,11 @@ app.add_typer(cloud_app, name="cloud")
 app.add_typer(audit_app, name="audit")
 app.add_typer(outbox_app, name="outbox")
 app.add_typer(models_app, name="models")
+app.add_typer(users_app, name="users")
+app.add_typer(tokens_app, name="tokens")
 
 #: What ``models new`` imports and a box does not have.
 _PACKS_EXTRA = frozenset({"mapie", "nncf", "scipy", "sklearn"})
-
-Config = Annotated[Path | None, typer.Option("--config", help="TOML file; without it, the defaults.")]
-Json = Annotated[bool, typer.Option("--json", help="Print data as JSON.")]
-
-
-def _emit(data: Any) -> None:
-    sys.stdout.write(json.dumps(data, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
-def _fail(text: str) -> typer.Exit:
-    sys.stderr.write(text + "\n")
-    return typer.Exit(1)
 
 
 @app.command()

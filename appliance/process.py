@@ -35,6 +35,7 @@ from appliance.schema import processes
 from appliance.settings import Settings
 from appliance.standby.keeper import keeper_of
 from appliance.supervisor import ends_at_once
+from appliance.tls import page_context
 from appliance.triage.worker import TriageWorker
 from appliance.uplink import build_lanes, identity_of, renewal_of
 from appliance.web.app import build_app
@@ -191,8 +192,15 @@ def _run_lane(run: Callable[[threading.Event], None], stop: threading.Event, fai
 
 def _web(settings: Settings, home: Home, stop: threading.Event) -> None:
     app = build_app(settings, home.engine, home.spool)
+    context = page_context(settings.page)
     config = uvicorn.Config(
-        app, settings.page.host, settings.page.port, log_level="warning", timeout_graceful_shutdown=3
+        app,
+        settings.page.host,
+        settings.page.port,
+        log_level="warning",
+        timeout_graceful_shutdown=3,
+        proxy_headers=False,  # which proxies are trusted the configuration says, see build_app
+        ssl_context_factory=None if context is None else lambda _config, _default: context,
     )
     server = uvicorn.Server(config)
     threading.Thread(target=_end_server, args=(server, stop), daemon=True).start()

@@ -506,8 +506,41 @@ class Page(Section):
     """The local status page."""
 
     host: str = Field(default="127.0.0.1", description="address to listen on")
-    port: Port = Field(default=8080, description="HTTP port")
-    show_patient: bool = Field(default=True, description="show patient name and identifier")
+    port: Port = Field(default=8080, description="HTTP port; with a certificate, HTTPS")
+    show_patient: bool = Field(
+        default=True, description="show patient name and identifier; false: to nobody, whatever a user may see"
+    )
+    certificate: Path | None = Field(default=None, description="TLS certificate chain, PEM; none: plain HTTP")
+    private_key: Path | None = Field(default=None, description="TLS private key, PEM")
+    public_url: Annotated[str, AfterValidator(web_origin)] | None = Field(
+        default=None, description="the origin that browsers see, as behind a reverse proxy; none: as asked for"
+    )
+    trusted_proxies: tuple[Network, ...] = Field(
+        default=(), description="reverse proxies whose X-Forwarded-For names the browser's address"
+    )
+    session_idle_s: float = Field(
+        default=3600.0, ge=60, le=86_400, description="nothing done for so long ends a session, s"
+    )
+    session_s: float = Field(
+        default=43_200.0, ge=60, le=2_592_000, description="a session ends so long after sign-in in any case, s"
+    )
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether browsers come by https, so that cookies need never go without."""
+        return self.certificate is not None or (self.public_url or "").startswith("https:")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine reaches it, as far as the configuration can tell."""
+        return is_loopback(self.host) and self.public_url is None and not self.trusted_proxies
+
+    @model_validator(mode="after")
+    def _certificate_with_key(self) -> Page:
+        if (self.certificate is None) != (self.private_key is None):
+            missing = "certificate" if self.certificate is None else "private_key"
+            raise ValueError(f"certificate and private_key go together; {missing} is missing")
+        return self
 
 
 class DicomWeb(Section):

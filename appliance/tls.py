@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 import structlog
 
 from appliance.errors import ConfigurationInvalid
-from appliance.settings import DicomTls, PacsTls
+from appliance.settings import DicomTls, PacsTls, Page
 
 log = structlog.get_logger()
 
@@ -69,6 +69,16 @@ def server_context(settings: DicomTls) -> ssl.SSLContext:
     if settings.client_crl is not None:
         _trust(context, settings.client_crl, "dicom.tls.client_crl")
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+    return context
+
+
+def page_context(page: Page) -> ssl.SSLContext | None:
+    """For browsers; None where the page goes without TLS. Raises ConfigurationInvalid: a file does not fit."""
+    if page.certificate is None or page.private_key is None:
+        return None
+    context = _strict(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
+    _show(context, page.certificate, page.private_key, "page")
     return context
 
 

@@ -19,6 +19,7 @@ from appliance.disk.upkeep import prepare_home
 from appliance.errors import ConfigurationInvalid
 from appliance.home import Home
 from appliance.packs import installed_folder_of
+from appliance.people.users import has_users
 from appliance.privacy.package import site_key
 from appliance.process import PROCESSES, run_process
 from appliance.results.stow import stow_token
@@ -26,10 +27,10 @@ from appliance.results.webhook import signing_key
 from appliance.settings import Settings
 from appliance.standby.keeper import standby_token
 from appliance.supervisor import Supervisor, ends_at_once, stop_event
-from appliance.tls import server_context
+from appliance.tls import page_context, server_context
 from store_forward.cloud.serve import run_analysis, run_endpoint
 from store_forward.cloud.settings import CloudSettings
-from store_forward.database import writing
+from store_forward.database import reading, writing
 
 _CLOUD_PROCESSES = ("cloud-endpoint", "cloud-analysis")
 
@@ -40,6 +41,8 @@ def serve_box(settings: Settings, config: Path | None) -> None:
     home = prepare_home(settings)  # made and looked over once here, so that the processes find it
     site_key(home.site_key_path)
     _note(home, EventType.APPLICATION_START)
+    with reading(home.engine) as connection:
+        nobody_may_sign_in = not has_users(connection)
     home.engine.dispose()
     secret(settings.cloud.token_file, settings.cloud.token_variable)  # a missing secret is said now, not at night
     standby_token(settings)  # likewise
@@ -55,7 +58,11 @@ def serve_box(settings: Settings, config: Path | None) -> None:
         sys.stdout.write(f"       over TLS at {dicom.host}:{dicom.tls.port}\n")
     if dicom.lets_nobody_in is not None:
         sys.stdout.write(f"       {dicom.lets_nobody_in}\n")
-    sys.stdout.write(f"page   http://{page.host}:{page.port}/\n")
+    scheme = "http" if page_context(page) is None else "https"
+    sys.stdout.write(f"page   {scheme}://{page.host}:{page.port}/\n")
+    if not page.is_local and nobody_may_sign_in:
+        repair = "scanside users add NAME --role administrator"
+        sys.stdout.write(f"       shows nothing before there is a user: {repair}\n")
     sys.stdout.write("Research use only, not for diagnosis.\n")
     sys.stdout.flush()
     try:

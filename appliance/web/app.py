@@ -18,22 +18,30 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from appliance.dicomweb.door import dicomweb_token
 from appliance.dicomweb.service import dicomweb_mount
 from appliance.dicomweb.words import ROOT_PATH
+from appliance.people.throttle import Throttle
 from appliance.settings import Settings
 from appliance.standby.endpoint import PulseEndpoint
 from appliance.standby.keeper import standby_token
 from appliance.standby.words import PULSE_PATH
+from appliance.web.account import account_routes
 from appliance.web.box import process_views
+from appliance.web.entrance import Entrance, still_in
 from appliance.web.headers import GuardedAnswers
 from appliance.web.language import Speaking
 from appliance.web.language import gettext as _
 from appliance.web.live import Watch, changes
 from appliance.web.overview import overview_routes
 from appliance.web.pages import FOLDER, make_templates
+from appliance.web.people import Role, Visit, visit_of
+from appliance.web.sign_in import sign_in_routes
 from appliance.web.site import Site
 from appliance.web.studies import study_routes
+from appliance.web.users import users_routes
 from appliance.web.views import status, status_dict
 from store_forward.database import reading
 from store_forward.spool import Spool
@@ -42,16 +50,29 @@ from store_forward.spool import Spool
 MOST_WATCHERS = 64
 
 
-def build_app(settings: Settings, engine: Engine, spool: Spool, clock: Callable[[], float] = time.time) -> Starlette:
-    """The page as an ASGI application over the box's database and spool; ``clock`` gives epoch seconds."""
+def build_app(
+    settings: Settings,
+    engine: Engine,
+    spool: Spool,
+    clock: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Starlette:
+    """The page as an ASGI application over the box's database and spool.
+
+    ``clock`` gives epoch seconds, ``monotonic`` those of a clock that is never set back.
+    """
     watch = Watch(settings, engine, spool, clock)
     site = Site(settings, engine, spool, clock, make_templates(settings), watch)
+    throttle = Throttle(monotonic)
     pulse = PulseEndpoint(settings, engine, standby_token(settings), clock)
     machines, stream, failures = _Machines(site), _Stream(site), _Failures(site)
     return Starlette(
         routes=[
             *overview_routes(site),
             *study_routes(site),
+            *sign_in_routes(site, throttle),
+            *account_routes(site, throttle),
+            *users_routes(site),
             Route("/events", stream.events),
             Route("/healthz", machines.healthz),
             Route("/api/status", machines.status),
@@ -59,9 +80,26 @@ def build_app(settings: Settings, engine: Engine, spool: Spool, clock: Callable[
             dicomweb_mount(settings, engine, spool, clock),
             Mount("/static", StaticFiles(directory=FOLDER / "static")),
         ],
-        middleware=[Middleware(GuardedAnswers, listens_on=settings.page.host), Middleware(Speaking)],
+        middleware=[
+            *_proxies(settings),
+            Middleware(GuardedAnswers, page=settings.page),
+            Middleware(Speaking),
+            Middleware(
+                Entrance,
+                site=site,
+                own_token=not settings.dicomweb.enabled or dicomweb_token(settings) is not None,
+                problem=failures.problem,
+                database_problem=failures.database_problem,
+            ),
+        ],
         exception_handlers={HTTPException: failures.problem, DatabaseError: failures.database_problem},
     )
+
+
+def _proxies(settings: Settings) -> list[Middleware]:
+    """What takes the browser's address from a proxy's header, where the proxy is trusted."""
+    trusted = [str(one) for one in settings.page.trusted_proxies]
+    return [Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted)] if trusted else []
 
 
 @dataclass
@@ -71,18 +109,30 @@ class _Stream:
     site: Site
     watchers: int = field(default=0)
 
-    async def events(self, _request: Request) -> Response:
+    async def events(self, request: Request) -> Response:
+        self.site.person(request)
         if self.watchers >= MOST_WATCHERS:
             raise HTTPException(503, _("Too many browsers are watching; this page does not update by itself."))
-        return EventSourceResponse(self._watched(), headers={"Cache-Control": "no-store"})
+        return EventSourceResponse(self._watched(visit_of(request)), headers={"Cache-Control": "no-store"})
 
-    async def _watched(self) -> AsyncIterator[ServerSentEvent]:
+    async def _watched(self, visit: Visit) -> AsyncIterator[ServerSentEvent]:
+        def look() -> str:
+            if not still_in(self.site, visit):
+                raise _SignedOut
+            return self.site.watch.digest()
+
         self.watchers += 1
         try:
-            async for change in changes(lambda: anyio.to_thread.run_sync(self.site.watch.digest), anyio.sleep):
+            async for change in changes(lambda: anyio.to_thread.run_sync(look), anyio.sleep):
                 yield change
+        except _SignedOut:
+            yield ServerSentEvent(data="", event="signed_out")
         finally:
             self.watchers -= 1
+
+
+class _SignedOut(Exception):
+    """Whoever watched has no session any more."""
 
 
 @dataclass(frozen=True)
@@ -96,12 +146,17 @@ class _Machines:
         state = {"status": "degraded" if silent else "ok", "silent": silent}
         return JSONResponse(state, 503 if silent else 200)
 
-    def status(self, _request: Request) -> Response:
+    def status(self, request: Request) -> Response:
         site = self.site
+        person = site.person(request, Role.MONITOR)
         surroundings = site.watch.surroundings()
         with reading(site.engine) as conn:
             view = status(conn, site.settings, site.spool, site.clock(), surroundings=surroundings)
-        return JSONResponse(status_dict(view))
+        found = status_dict(view)
+        if not person.may(Role.VIEWER):
+            for studies in ("rows", "pending"):
+                del found["worklist"][studies]
+        return JSONResponse(found)
 
 
 @dataclass(frozen=True)

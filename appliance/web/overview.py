@@ -24,7 +24,10 @@ def overview_routes(site: Site) -> list[Route]:
         def view(request: Request, conn: Connection) -> Values:
             asked = read(request) if read else None
             around = site.watch.surroundings()
-            seen = status(conn, site.settings, site.spool, site.clock(), request=asked, surroundings=around)
+            names = site.person(request).sees_patients
+            seen = status(
+                conn, site.settings, site.spool, site.clock(), request=asked, surroundings=around, names=names
+            )
             return {"view": seen, "now": seen.now}
 
         return view

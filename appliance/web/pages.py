@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from babel import Locale
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from appliance.settings import Settings
@@ -62,6 +63,7 @@ def make_templates(settings: Settings) -> Environment:
         "worklist_query": worklist_query,
         "title_count": title_count,
         "language": language.language,
+        "languages": {code: Locale(code).get_display_name(code) for code in language.LANGUAGES},
         "locale": language.locale,
     }
     return env

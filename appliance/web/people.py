@@ -1,36 +1,45 @@
-"""Who looks at the page, and what a person's role allows."""
+"""Who looks at the page: what the entrance has found out about a request."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from typing import Final
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
-from appliance.settings import Settings
+from appliance.people.roles import STRANGER, Person, Role
+from appliance.people.sessions import Session
 
+__all__ = ["Person", "Role", "Visit", "person_of", "set_visit", "visit_of"]
 
-class Role(IntEnum):
-    """Each may do all that those before it may."""
-
-    VIEWER = 1
-    OPERATOR = 2
-    ADMINISTRATOR = 3
+_KEY: Final = "scanside.visit"
 
 
 @dataclass(frozen=True)
-class Person:
-    """Who asks. ``name`` is empty where nobody has to sign in; ``sees_patients`` tells whether names are shown."""
+class Visit:
+    """Who asks, and how that is known.
 
-    name: str
-    role: Role
-    sees_patients: bool
+    ``session`` is None where nobody has signed in. ``by_token``: a program has shown an API token, so no browser was
+    made to send it. ``without_users``: there are none, so everybody is the same.
+    """
 
-    def may(self, role: Role) -> bool:
-        """Whether what needs ``role`` is open to this person."""
-        return self.role >= role
+    person: Person
+    session: Session | None = None
+    by_token: bool = False
+    without_users: bool = False
 
 
-def person_of(request: Request, settings: Settings) -> Person:  # noqa: ARG001
-    """Whoever asks. On a box without users everybody who reaches the page administers it."""
-    return Person("", Role.ADMINISTRATOR, settings.page.show_patient)
+def visit_of(request: HTTPConnection) -> Visit:
+    """What is known of who asks; a stranger where nobody has looked."""
+    found = request.scope.get(_KEY)
+    return found if isinstance(found, Visit) else Visit(STRANGER)
+
+
+def set_visit(request: HTTPConnection, visit: Visit) -> None:
+    """Note for this request who asks."""
+    request.scope[_KEY] = visit
+
+
+def person_of(request: HTTPConnection) -> Person:
+    """Whoever asks."""
+    return visit_of(request).person

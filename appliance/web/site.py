@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from jinja2 import Environment
 from sqlalchemy import Connection, Engine
@@ -15,10 +15,12 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from appliance.settings import Settings
+from appliance.web.cookies import VISITOR, set_cookie
+from appliance.web.forms import form_token, new_visitor, with_tokens
 from appliance.web.language import gettext as _
 from appliance.web.language import later
 from appliance.web.live import Watch
-from appliance.web.people import Person, Role, person_of
+from appliance.web.people import Person, Role, person_of, visit_of
 from store_forward.database import reading, writing
 from store_forward.spool import Spool
 
@@ -27,6 +29,7 @@ PLACES = (
     ("/", later("Worklist"), Role.VIEWER),
     ("/link", later("Link"), Role.VIEWER),
     ("/box", later("Box"), Role.VIEWER),
+    ("/users", later("Users"), Role.ADMINISTRATOR),
 )
 
 Values = dict[str, Any]
@@ -65,12 +68,13 @@ class Site:
         return [Route(path, answer(f"{name}.html")), Route(fragment, answer(f"{name}_fragment.html"))]
 
     def action(self, path: str, act: Callable[[Request, Connection], str], role: Role = Role.OPERATOR) -> Route:
-        """What a form of the page asks for, in one transaction; ``act`` returns where the browser goes then."""
+        """What a form of the page asks for, in one transaction; ``act`` returns where the browser goes then.
+
+        That the page itself sent it, the entrance has seen to; :func:`appliance.web.forms.form_of` has its fields.
+        """
 
         def endpoint(request: Request) -> Response:
             self.person(request, role)
-            if urlsplit(request.headers.get("origin", "")).netloc != request.headers.get("host"):
-                raise HTTPException(403, _("This form is sent from the status page itself."))
             with writing(self.engine) as conn:
                 place = act(request, conn)
             return RedirectResponse(place, 303)
@@ -79,15 +83,36 @@ class Site:
 
     def person(self, request: Request, role: Role = Role.VIEWER) -> Person:
         """Whoever asks. Raises HTTPException 403 when this needs another role."""
-        person = person_of(request, self.settings)
+        person = person_of(request)
         if not person.may(role):
             raise HTTPException(403, _("This is not open to your role."))
         return person
 
     def render(self, request: Request, template: str, values: Values, code: int = 200) -> Response:
         """A template as the answer; who asks and where is known to each."""
-        person = person_of(request, self.settings)
+        visit, page = visit_of(request), self.settings.page
+        person, token = visit.person, form_token(request, page)
         places = [(path, name) for path, name, role in PLACES if person.may(role)]
         path, query = quote(request.scope["path"]), request.url.query
-        known = {"person": person, "places": places, "path": path, "query": f"?{query}" if query else ""}
-        return HTMLResponse(self.templates.get_template(template).render({**known, **values}), code)
+        known = {
+            "person": person,
+            "places": places,
+            "path": path,
+            "query": f"?{query}" if query else "",
+            "here": _here(request, path),
+            "signed_in": visit.session is not None,
+            "without_users": visit.without_users,
+            "form_token": token,
+        }
+        html = self.templates.get_template(template).render({**known, **values})
+        answer = HTMLResponse(with_tokens(html, token), code)
+        if (visitor := new_visitor(request)) is not None:
+            set_cookie(answer, page, VISITOR, visitor)
+        return answer
+
+
+def _here(request: Request, path: str) -> str:
+    """Where a browser comes back to this page; the answer to a form belongs to the page at the head of its path."""
+    if request.method not in ("GET", "HEAD"):
+        return "/" + path.split("/")[1]
+    return f"{path}?{request.url.query}" if request.url.query else path

@@ -85,8 +85,11 @@ def status(
     *,
     request: WorklistRequest | None = None,
     surroundings: Surroundings | None = None,
+    names: bool = False,
 ) -> StatusView:
     """Read the state in one transaction of ``conn``; ``surroundings`` are found out afresh when not given.
+
+    Patients' names are in it only if ``names``.
 
     Raises sqlalchemy.exc.DatabaseError when the database cannot be read, OSError when the disk cannot.
     """
@@ -104,7 +107,7 @@ def status(
             *_operator_notices(conn),
             *notices(now, links, procs, disk, around, tried, disk_troubles(conn), (*of_two, *owed)),
         ),
-        worklist=worklist(conn, request or WorklistRequest(), settings.page.show_patient),
+        worklist=worklist(conn, request or WorklistRequest(), names),
         destinations=links,
         parked=parked_deliveries(conn, [link.name for link in links]),
         agreement=agreement_view(conn),

@@ -35,6 +35,7 @@ async function refresh(digest) {
   fetching = true;
   try {
     const answer = await fetch(main.dataset.fragment, { cache: "no-store" });
+    if (answer.status === 401) return location.reload(); // nobody is signed in any more: the server says where to
     if (!answer.ok) throw new Error(String(answer.status));
     swap(await answer.text());
     shown = digest;
@@ -49,9 +50,12 @@ async function refresh(digest) {
 function listen() {
   const stream = new EventSource("/events");
   stream.addEventListener("state", (event) => (event.data === shown ? live() : refresh(event.data)));
+  stream.addEventListener("signed_out", () => location.reload());
   stream.addEventListener("error", () => {
     broken();
-    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 5000); // refused: it does not retry by itself
+    if (stream.readyState !== EventSource.CLOSED) return;
+    setTimeout(listen, 5000); // refused: it does not retry by itself
+    refresh(""); // and this tells why
   });
 }
 

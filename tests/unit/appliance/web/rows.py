@@ -12,6 +12,8 @@ from starlette.testclient import TestClient
 from appliance.schema import findings, studies
 from appliance.settings import Settings
 from appliance.web.app import build_app
+from appliance.web.cookies import VISITOR
+from appliance.web.forms import HEADER, token_for
 from store_forward.database import create_schema, open_database, writing
 from store_forward.outbox import DeliveryRequest, deferred, delivered, enqueue, lease, refused
 from store_forward.spool import Spool
@@ -88,6 +90,8 @@ class Rows:
         return number
 
     def client(self) -> TestClient:
-        """The page over this box, in process."""
-        app = build_app(self.settings, self.engine, self.spool, lambda: self.now)
-        return TestClient(app, base_url="http://127.0.0.1:8080")
+        """The page over this box, in process, to a browser whose forms are known; an Origin they give themselves."""
+        app = build_app(self.settings, self.engine, self.spool, lambda: self.now, lambda: self.now)
+        client = TestClient(app, base_url="http://127.0.0.1:8080", headers={HEADER: token_for("visitor")})
+        client.cookies.set(VISITOR, "visitor")
+        return client

@@ -32,6 +32,7 @@ def test_a_page_on_loopback_answers_loopback_names_only(rows: Rows, host: str, s
 
 
 def test_a_page_on_the_network_answers_by_any_name(rows: Rows, tmp_path: Path) -> None:
-    """Somebody who opened it to the network reaches it under names we do not know."""
+    """Somebody who opened it to the network reaches it under names we do not know; without users only to be told so."""
     rows.configure(tmp_path, page={"host": "0.0.0.0"})
-    assert rows.client().get("/", headers={"host": "box.clinic.example"}).status_code == 200
+    answer = rows.client().get("/", headers={"host": "box.clinic.example"})
+    assert (answer.status_code, "scanside users add" in answer.text) == (403, True)

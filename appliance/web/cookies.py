@@ -1,0 +1,35 @@
+"""The cookies of the page: HttpOnly, SameSite=Strict, and with TLS bound to this host by their name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from appliance.settings import Page
+
+SESSION: Final = "scanside_session"
+#: Of a browser in which nobody has signed in: what its forms are bound to.
+VISITOR: Final = "scanside_visitor"
+
+
+def cookie_of(request: HTTPConnection, page: Page, name: str) -> str:
+    """The value the browser sent; empty when it sent none."""
+    return request.cookies.get(_name(page, name), "")
+
+
+def set_cookie(response: Response, page: Page, name: str, value: str, max_age_s: int | None = None) -> None:
+    """Give the browser a cookie; without ``max_age_s`` until it is closed."""
+    response.set_cookie(
+        _name(page, name), value, max_age=max_age_s, path="/", secure=page.is_secure, httponly=True, samesite="strict"
+    )
+
+
+def drop_cookie(response: Response, page: Page, name: str) -> None:
+    """Take the cookie back."""
+    response.delete_cookie(_name(page, name), path="/", secure=page.is_secure, httponly=True, samesite="strict")
+
+
+def _name(page: Page, name: str) -> str:
+    return f"__Host-{name}" if page.is_secure else name
