@@ -25,6 +25,7 @@ from appliance.settings import Settings
 from appliance.standby.endpoint import PulseEndpoint
 from appliance.standby.keeper import standby_token
 from appliance.standby.words import PULSE_PATH
+from appliance.web.api.service import API_PATH, api_mount
 from appliance.web.box import process_views
 from appliance.web.headers import GuardedAnswers
 from appliance.web.language import Speaking
@@ -34,7 +35,6 @@ from appliance.web.overview import overview_routes
 from appliance.web.pages import FOLDER, make_templates
 from appliance.web.site import Site
 from appliance.web.studies import study_routes
-from appliance.web.views import status, status_dict
 from store_forward.database import reading
 from store_forward.spool import Spool
 
@@ -54,7 +54,7 @@ def build_app(settings: Settings, engine: Engine, spool: Spool, clock: Callable[
             *study_routes(site),
             Route("/events", stream.events),
             Route("/healthz", machines.healthz),
-            Route("/api/status", machines.status),
+            api_mount(site),
             Route(PULSE_PATH, pulse.answer, methods=["POST"]),
             dicomweb_mount(settings, engine, spool, clock),
             Mount("/static", StaticFiles(directory=FOLDER / "static")),
@@ -96,13 +96,6 @@ class _Machines:
         state = {"status": "degraded" if silent else "ok", "silent": silent}
         return JSONResponse(state, 503 if silent else 200)
 
-    def status(self, _request: Request) -> Response:
-        site = self.site
-        surroundings = site.watch.surroundings()
-        with reading(site.engine) as conn:
-            view = status(conn, site.settings, site.spool, site.clock(), surroundings=surroundings)
-        return JSONResponse(status_dict(view))
-
 
 @dataclass(frozen=True)
 class _Failures:
@@ -119,7 +112,7 @@ class _Failures:
         return self._failure(request, 503, sentence)
 
     def _failure(self, request: Request, code: int, sentence: str) -> Response:
-        if request.url.path.startswith(("/api/", "/healthz", ROOT_PATH)):
+        if request.url.path.startswith((API_PATH, "/healthz", ROOT_PATH)):
             return JSONResponse({"status": "failed", "detail": sentence}, code)
         if request.url.path.startswith(("/images/", "/static/", "/events")):
             return PlainTextResponse(f"{sentence}\n", code)
