@@ -26,16 +26,16 @@ from appliance.standby.endpoint import PulseEndpoint
 from appliance.standby.keeper import standby_token
 from appliance.standby.words import PULSE_PATH
 from appliance.web.api.service import API_PATH, api_mount
-from appliance.web.box import process_views
 from appliance.web.headers import GuardedAnswers
 from appliance.web.language import Speaking
 from appliance.web.language import gettext as _
 from appliance.web.live import Watch, changes
+from appliance.web.metrics import metrics_routes
 from appliance.web.overview import overview_routes
 from appliance.web.pages import FOLDER, make_templates
+from appliance.web.probes import probe_routes
 from appliance.web.site import Site
 from appliance.web.studies import study_routes
-from store_forward.database import reading
 from store_forward.spool import Spool
 
 #: How many browsers may watch at the same time; one more is told to come back later.
@@ -47,13 +47,14 @@ def build_app(settings: Settings, engine: Engine, spool: Spool, clock: Callable[
     watch = Watch(settings, engine, spool, clock)
     site = Site(settings, engine, spool, clock, make_templates(settings), watch)
     pulse = PulseEndpoint(settings, engine, standby_token(settings), clock)
-    machines, stream, failures = _Machines(site), _Stream(site), _Failures(site)
+    stream, failures = _Stream(site), _Failures(site)
     return Starlette(
         routes=[
             *overview_routes(site),
             *study_routes(site),
             Route("/events", stream.events),
-            Route("/healthz", machines.healthz),
+            *probe_routes(site),
+            *metrics_routes(site),
             api_mount(site),
             Route(PULSE_PATH, pulse.answer, methods=["POST"]),
             dicomweb_mount(settings, engine, spool, clock),
@@ -86,18 +87,6 @@ class _Stream:
 
 
 @dataclass(frozen=True)
-class _Machines:
-    site: Site
-
-    def healthz(self, _request: Request) -> Response:
-        """200 while the database can be read and every process reports; else 503 with what is wrong."""
-        with reading(self.site.engine) as conn:
-            silent = [one.name for one in process_views(conn, self.site.clock()) if one.silent]
-        state = {"status": "degraded" if silent else "ok", "silent": silent}
-        return JSONResponse(state, 503 if silent else 200)
-
-
-@dataclass(frozen=True)
 class _Failures:
     site: Site
 
@@ -112,7 +101,7 @@ class _Failures:
         return self._failure(request, 503, sentence)
 
     def _failure(self, request: Request, code: int, sentence: str) -> Response:
-        if request.url.path.startswith((API_PATH, "/healthz", ROOT_PATH)):
+        if request.url.path.startswith((API_PATH, "/metrics", ROOT_PATH)):
             return JSONResponse({"status": "failed", "detail": sentence}, code)
         if request.url.path.startswith(("/images/", "/static/", "/events")):
             return PlainTextResponse(f"{sentence}\n", code)
