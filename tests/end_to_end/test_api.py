@@ -68,7 +68,7 @@ def test_every_answer_is_as_described(description: Any, path: str, method: str, 
 
     @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=EXAMPLES < 100)
     @given(case=operation.as_strategy(generation_mode=mode))
-    def each(case: Case) -> None:
+    def each(case: Case[Any]) -> None:
         case.call_and_validate(headers=HERE, excluded_checks=[positive_data_acceptance])
 
     each()
