@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, Integer, Table
+from sqlalchemy import Column, Float, Integer, Table, Text
 
 from store_forward.database import METADATA
 
@@ -25,4 +25,24 @@ clock_jumps = Table(
     Column("id", Integer, primary_key=True),
     Column("at", Float, nullable=False),  # after the jump
     Column("by_s", Float, nullable=False),
+)
+
+#: Since when which packs have read here: a row for each whenever they became others.
+pack_uses = Table(
+    "pack_uses",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("pack", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+)
+
+#: What the devices of this machine say of themselves, as of the last start of the triage worker.
+device_abilities = Table(
+    "device_abilities",
+    METADATA,
+    Column("device", Text, primary_key=True),
+    Column("full_name", Text, nullable=False),
+    Column("kinds", Text, nullable=False),  # of number, comma-separated
 )

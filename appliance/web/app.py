@@ -26,6 +26,7 @@ from appliance.standby.endpoint import PulseEndpoint
 from appliance.standby.keeper import standby_token
 from appliance.standby.words import PULSE_PATH
 from appliance.web.api.service import API_PATH, api_mount
+from appliance.web.box_page import box_routes
 from appliance.web.headers import GuardedAnswers
 from appliance.web.language import Speaking
 from appliance.web.language import gettext as _
@@ -51,6 +52,7 @@ def build_app(settings: Settings, engine: Engine, spool: Spool, clock: Callable[
     return Starlette(
         routes=[
             *overview_routes(site),
+            *box_routes(site),
             *study_routes(site),
             Route("/events", stream.events),
             *probe_routes(site),

@@ -13,7 +13,7 @@ from appliance.web.api.answers import Acknowledged, Devices, Notices, Pack, Pack
 from appliance.web.api.asking import LARGEST_NUMBER, Acknowledger, AtSite, Viewer
 from appliance.web.api.problems import Refused, documented
 from appliance.web.box import device_views, process_views
-from appliance.web.views import status, status_dict
+from appliance.web.views import box_state, status, status_dict
 from store_forward.database import reading, writing
 
 router = APIRouter(tags=["box"])
@@ -33,8 +33,8 @@ def list_notices(site: AtSite, _person: Viewer) -> Notices:
     """What needs a person, problems before notes."""
     around = site.watch.surroundings()
     with reading(site.engine) as conn:
-        view = status(conn, site.settings, site.spool, site.clock(), surroundings=around)
-    return Notices(notices=list(view.notices))
+        state = box_state(conn, site.settings, site.spool, site.clock(), around)
+    return Notices(notices=list(state.notices))
 
 
 @router.post("/v1/notices/{message}/acknowledge", responses=documented(401, 403, 404, 422, 503))
