@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -15,8 +16,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from appliance.settings import Settings
+from appliance.web.kept import KeptFragments
 from appliance.web.language import gettext as _
-from appliance.web.language import later
+from appliance.web.language import language, later
 from appliance.web.live import Watch
 from appliance.web.people import Person, Role, person_of
 from store_forward.database import reading, writing
@@ -42,6 +44,7 @@ class Site:
     clock: Callable[[], float]
     templates: Environment
     watch: Watch
+    kept: KeptFragments = field(default_factory=lambda: KeptFragments(time.monotonic))
 
     def page(
         self, path: str, name: str, view: Callable[[Request, Connection], Values], role: Role = Role.VIEWER
@@ -51,18 +54,22 @@ class Site:
         ``view`` reads what both show, in one transaction.
         """
 
-        def answer(template: str) -> Callable[[Request], Response]:
-            def endpoint(request: Request) -> Response:
-                self.person(request, role)
-                digest = self.watch.digest()  # taken first: a change in between is then fetched again, never missed
-                with reading(self.engine) as conn:
-                    values = view(request, conn)
-                return self.render(request, template, {"now": self.clock(), "digest": digest, **values})
+        def made(request: Request, template: str, digest: str) -> Response:
+            with reading(self.engine) as conn:
+                values = view(request, conn)
+            return self.render(request, template, {"now": self.clock(), "digest": digest, **values})
 
-            return endpoint
+        def whole(request: Request) -> Response:
+            self.person(request, role)
+            digest = self.watch.digest()  # taken first: a change in between is then fetched again, never missed
+            return made(request, f"{name}.html", digest)
 
-        fragment = f"/fragments{path}"
-        return [Route(path, answer(f"{name}.html")), Route(fragment, answer(f"{name}_fragment.html"))]
+        def fragment(request: Request) -> Response:
+            person, digest = self.person(request, role), self.watch.digest()
+            what = person, language(), str(request.url), digest
+            return HTMLResponse(self.kept.of(what, lambda: bytes(made(request, f"{name}_fragment.html", digest).body)))
+
+        return [Route(path, whole), Route(f"/fragments{path}", fragment)]
 
     def action(self, path: str, act: Callable[[Request, Connection], str], role: Role = Role.OPERATOR) -> Route:
         """What a form of the page asks for, in one transaction; ``act`` returns where the browser goes then."""
