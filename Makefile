@@ -10,7 +10,7 @@ TOOLS_BIN  := $(TOOLS_VENV)/bin
 TOOLS      := $(TOOLS_VENV)/.installed
 DEMO_FLAGS := $(if $(ONCE),--once --json) $(if $(IMAGES),--images "$(IMAGES)")
 
-.PHONY: demo test check interop browser crash link soak fuzz throughput supply vulnerabilities bench lab format clean help
+.PHONY: demo test check interop browser crash link soak fuzz throughput load supply vulnerabilities bench lab format clean help
 
 help:             ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -19,7 +19,7 @@ demo: $(DONE)     ## the whole product on loopback (ONCE=1: end by itself; IMAGE
 	@$(BIN)/scanside demo $(DEMO_FLAGS)
 
 test: $(DONE)     ## unit, property and end-to-end tests
-	$(PYTEST) -m "not interop and not browser and not soak and not link and not throughput" tests
+	$(PYTEST) -m "not interop and not browser and not soak and not link and not throughput and not load" tests
 
 check: $(DONE)    ## format, lint, types, import arrows
 	$(BIN)/ruff format --check .
@@ -48,6 +48,9 @@ fuzz: $(DONE)     ## spoiled files through the readers, spoiled PDUs against a r
 
 throughput: $(DONE) .debian-peers ## images taken in a second, beside DCMTK's and Orthanc's receivers (ROUNDS=n)
 	$(PYTEST) -s -m throughput tests
+
+load: $(DONE) .debian-peers ## what 50 open pages and 20 requests a second cost reception (ROUNDS=n)
+	$(PYTEST) -s -m load tests
 
 supply: $(TOOLS)  ## search our code for weaknesses, make wheel and bill of materials (dist/); needs no network
 	$(TOOLS_BIN)/bandit --quiet --configfile pyproject.toml --recursive appliance hardware models store_forward

@@ -14,6 +14,7 @@ from appliance.disk import tables as tables  # likewise
 from appliance.disk.database_file import DATABASE
 from appliance.ingest import commitment_requests as commitment_requests  # likewise
 from appliance.ingest import step_tables as step_tables  # likewise
+from appliance.machine import machine_tables as machine_tables  # likewise
 from appliance.people.tables import users as users  # likewise
 from appliance.results import commitments as commitments  # likewise
 from appliance.settings import Settings

@@ -29,6 +29,7 @@ from appliance.ingest.receiver import Receiver, storage_sop_classes
 from appliance.ingest.services import open_services
 from appliance.ingest.watched_folder import WatchedFolder
 from appliance.lane import Lane
+from appliance.machine.record import MachineRecord, steady_seconds
 from appliance.results.stow import open_stow_servers
 from appliance.results.webhook import open_webhooks
 from appliance.schema import processes
@@ -39,6 +40,7 @@ from appliance.tls import page_context
 from appliance.triage.worker import TriageWorker
 from appliance.uplink import build_lanes, identity_of, renewal_of
 from appliance.web.app import build_app
+from hardware.readings import Meter
 from store_forward.database import writing
 
 log = structlog.get_logger()
@@ -203,6 +205,8 @@ def _web(settings: Settings, home: Home, stop: threading.Event) -> None:
         ssl_context_factory=None if context is None else lambda _config, _default: context,
     )
     server = uvicorn.Server(config)
+    record = MachineRecord(home.engine, Meter(), time.time, steady_seconds)
+    threading.Thread(target=record.run, args=(stop,), daemon=True).start()
     threading.Thread(target=_end_server, args=(server, stop), daemon=True).start()
     server.run()
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hardware.errors import BackendUnavailable
 from hardware.onnxruntime_session import onnxruntime_version, open_onnxruntime
-from hardware.openvino_session import open_openvino, openvino_devices, openvino_version
+from hardware.openvino_session import open_openvino, openvino_abilities, openvino_devices, openvino_version
 from hardware.session import Session
 
 Backend = Literal["openvino", "onnxruntime"]
@@ -42,6 +42,23 @@ class Measurement:
     latency_ms_median: float
     latency_ms_p95: float
     rounds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ability:
+    """What a candidate can do: its full name and the kinds of number it computes with; empty if it does not say."""
+
+    candidate: Candidate
+    full_name: str
+    kinds: tuple[str, ...]
+
+
+def abilities() -> list[Ability]:
+    """What every candidate of this machine says of itself."""
+    return [
+        Ability(one, *(openvino_abilities(one.device) if one.backend == "openvino" else ("", ())))
+        for one in candidates()
+    ]
 
 
 def candidates() -> list[Candidate]:

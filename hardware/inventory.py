@@ -37,7 +37,7 @@ def take_inventory(folder: Path) -> Inventory:
     disk = psutil.disk_usage(str(folder))
     return Inventory(
         cpu_model=cpu_model(),
-        cores=_usable_cores(),
+        cores=usable_cores(),
         memory_bytes=psutil.virtual_memory().total,
         disk_total_bytes=disk.total,
         disk_free_bytes=disk.free,
@@ -60,5 +60,6 @@ def cpu_model(cpuinfo: Path = _CPUINFO) -> str:
     return platform.machine()
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0))

@@ -63,6 +63,16 @@ def openvino_devices() -> list[str]:
     return sorted(found, key=lambda device: (device != "CPU", device))
 
 
+def openvino_abilities(device: str) -> tuple[str, tuple[str, ...]]:
+    """The full name of a device and the kinds of number it computes with, as OpenVINO says; empty where it does not."""
+    try:
+        core = _import_openvino().Core()
+        name = str(core.get_property(device, "FULL_DEVICE_NAME"))
+        return name, tuple(str(one) for one in core.get_property(device, "OPTIMIZATION_CAPABILITIES"))
+    except (BackendUnavailable, RuntimeError, TypeError):
+        return "", ()
+
+
 def openvino_version() -> str | None:
     """The version of OpenVINO, None when it is not installed."""
     try:

@@ -9,9 +9,11 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Connection, delete, insert
 
+from appliance.machine.history import note_abilities, note_uses
 from appliance.packs import packs_mark, registry_of
 from appliance.schema import NO_DEVICE, devices
 from appliance.settings import Settings
+from hardware.choice import abilities
 from models.decision import Decision, Lines
 from models.in_use import PacksInUse, open_packs
 from models.pack import ModelPack
@@ -31,6 +33,8 @@ class Readers:
 
     def record_devices(self, connection: Connection, now: float) -> None:
         """Write every measurement and every failure for the status page, replacing the last start's."""
+        note_uses(connection, self.packs_in_use.values(), now)
+        note_abilities(connection, abilities())
         connection.execute(delete(devices))
         for row in self._rows():
             connection.execute(insert(devices).values(measured_at=now, **row))

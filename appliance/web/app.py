@@ -29,21 +29,23 @@ from appliance.standby.endpoint import PulseEndpoint
 from appliance.standby.keeper import standby_token
 from appliance.standby.words import PULSE_PATH
 from appliance.web.account import account_routes
-from appliance.web.box import process_views
+from appliance.web.api.problems import problem_answer
+from appliance.web.api.service import API_PATH, api_mount
+from appliance.web.box_page import box_routes
 from appliance.web.entrance import Entrance, still_in
 from appliance.web.headers import GuardedAnswers
 from appliance.web.language import Speaking
 from appliance.web.language import gettext as _
 from appliance.web.live import Watch, changes
+from appliance.web.metrics import metrics_routes
 from appliance.web.overview import overview_routes
 from appliance.web.pages import FOLDER, make_templates
-from appliance.web.people import Role, Visit, visit_of
+from appliance.web.people import Visit, visit_of
+from appliance.web.probes import probe_routes
 from appliance.web.sign_in import sign_in_routes
 from appliance.web.site import Site
 from appliance.web.studies import study_routes
 from appliance.web.users import users_routes
-from appliance.web.views import status, status_dict
-from store_forward.database import reading
 from store_forward.spool import Spool
 
 #: How many browsers may watch at the same time; one more is told to come back later.
@@ -65,17 +67,19 @@ def build_app(
     site = Site(settings, engine, spool, clock, make_templates(settings), watch)
     throttle = Throttle(monotonic)
     pulse = PulseEndpoint(settings, engine, standby_token(settings), clock)
-    machines, stream, failures = _Machines(site), _Stream(site), _Failures(site)
+    stream, failures = _Stream(site), _Failures(site)
     return Starlette(
         routes=[
             *overview_routes(site),
+            *box_routes(site),
             *study_routes(site),
             *sign_in_routes(site, throttle),
             *account_routes(site, throttle),
             *users_routes(site),
             Route("/events", stream.events),
-            Route("/healthz", machines.healthz),
-            Route("/api/status", machines.status),
+            *probe_routes(site),
+            *metrics_routes(site),
+            api_mount(site),
             Route(PULSE_PATH, pulse.answer, methods=["POST"]),
             dicomweb_mount(settings, engine, spool, clock),
             Mount("/static", StaticFiles(directory=FOLDER / "static")),
@@ -136,30 +140,6 @@ class _SignedOut(Exception):
 
 
 @dataclass(frozen=True)
-class _Machines:
-    site: Site
-
-    def healthz(self, _request: Request) -> Response:
-        """200 while the database can be read and every process reports; else 503 with what is wrong."""
-        with reading(self.site.engine) as conn:
-            silent = [one.name for one in process_views(conn, self.site.clock()) if one.silent]
-        state = {"status": "degraded" if silent else "ok", "silent": silent}
-        return JSONResponse(state, 503 if silent else 200)
-
-    def status(self, request: Request) -> Response:
-        site = self.site
-        person = site.person(request, Role.MONITOR)
-        surroundings = site.watch.surroundings()
-        with reading(site.engine) as conn:
-            view = status(conn, site.settings, site.spool, site.clock(), surroundings=surroundings)
-        found = status_dict(view)
-        if not person.may(Role.VIEWER):
-            for studies in ("rows", "pending"):
-                del found["worklist"][studies]
-        return JSONResponse(found)
-
-
-@dataclass(frozen=True)
 class _Failures:
     site: Site
 
@@ -174,7 +154,9 @@ class _Failures:
         return self._failure(request, 503, sentence)
 
     def _failure(self, request: Request, code: int, sentence: str) -> Response:
-        if request.url.path.startswith(("/api/", "/healthz", ROOT_PATH)):
+        if request.url.path.startswith(API_PATH):
+            return problem_answer(code, sentence)
+        if request.url.path.startswith(("/metrics", ROOT_PATH)):
             return JSONResponse({"status": "failed", "detail": sentence}, code)
         if request.url.path.startswith(("/images/", "/static/", "/events")):
             return PlainTextResponse(f"{sentence}\n", code)

@@ -17,6 +17,7 @@ from appliance.settings import Settings
 from appliance.standby.state import standing_row
 from appliance.web.box import Storage, Surroundings, storage, take_surroundings
 from appliance.web.standing import is_silent
+from hardware.readings import Meter, Readings
 from store_forward.database import reading
 from store_forward.outbox import delivery_events, destinations
 from store_forward.spool import Spool
@@ -27,6 +28,8 @@ LOOK_EVERY_S = 1.0
 REPEAT_AFTER_LOOKS = 10
 #: How long what is slow to find out is believed, s.
 SURROUNDINGS_KEPT_S = 60.0
+#: Over how long, s, the machine's load is taken at least.
+MACHINE_KEPT_S = 3.0
 
 _UNSETTLED = [state.value for state in StudyState if state is not StudyState.SETTLED]
 
@@ -79,6 +82,8 @@ class Watch:
         self._digest: tuple[float, str] | None = None
         self._surroundings: tuple[float, Surroundings] | None = None
         self._packs_mark: object = None
+        self._meter = Meter()
+        self._machine: tuple[float, Readings] | None = None
 
     def digest(self) -> str:
         """The digest as it was at most ``LOOK_EVERY_S`` ago. Raises sqlalchemy.exc.DatabaseError."""
@@ -101,6 +106,14 @@ class Watch:
                 kept = self._surroundings = now, take_surroundings(self._settings, self._spool)
                 self._packs_mark = mark
             return kept[1]
+
+    def machine(self) -> Readings:
+        """The machine as it was at most ``MACHINE_KEPT_S`` ago; its load since the look before."""
+        with self._lock:
+            now = self._clock()
+            if self._machine is None or not 0 <= now - self._machine[0] < MACHINE_KEPT_S:
+                self._machine = now, self._meter.read()
+            return self._machine[1]
 
 
 async def changes(

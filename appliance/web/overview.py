@@ -1,8 +1,6 @@
-"""The pages that show the state of the box: worklist, link and box."""
+"""The pages that show where studies and deliveries stand: worklist and link."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
@@ -10,27 +8,28 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from appliance.messages import acknowledge
+from appliance.web.deliveries import destination_views, parked_deliveries
 from appliance.web.language import gettext as _
 from appliance.web.people import Role
 from appliance.web.site import Site, Values
-from appliance.web.views import status
-from appliance.web.worklist import SHOWN, WorklistRequest
+from appliance.web.views import box_state
+from appliance.web.worklist import SHOWN, WorklistRequest, worklist
 
 
 def overview_routes(site: Site) -> list[Route]:
-    """Worklist, link and box, and what can be done there."""
+    """Worklist and link, and what can be done there."""
 
-    def state(read: Callable[[Request], WorklistRequest] | None = None) -> Callable[[Request, Connection], Values]:
-        def view(request: Request, conn: Connection) -> Values:
-            asked = read(request) if read else None
-            around = site.watch.surroundings()
-            names = site.person(request).sees_patients
-            seen = status(
-                conn, site.settings, site.spool, site.clock(), request=asked, surroundings=around, names=names
-            )
-            return {"view": seen, "now": seen.now}
+    def shown(conn: Connection, **more: object) -> Values:
+        state = box_state(conn, site.settings, site.spool, site.clock(), site.watch.surroundings())
+        return {"view": vars(state) | more, "now": state.now}
 
-        return view
+    def latest(request: Request, conn: Connection) -> Values:
+        show_patient = site.person(request).sees_patients
+        return shown(conn, worklist=worklist(conn, read_request(request), show_patient))
+
+    def link(_request: Request, conn: Connection) -> Values:
+        names = [one.name for one in destination_views(conn, site.settings)]
+        return shown(conn, parked=parked_deliveries(conn, names))
 
     def acknowledged(request: Request, conn: Connection) -> str:
         if not acknowledge(conn, request.path_params["seq"], site.clock()):
@@ -38,9 +37,8 @@ def overview_routes(site: Site) -> list[Route]:
         return "/"
 
     return [
-        *site.page("/", "worklist", state(read_request)),
-        *site.page("/link", "link", state()),
-        *site.page("/box", "box", state()),
+        *site.page("/", "worklist", latest),
+        *site.page("/link", "link", link),
         site.action("/notices/{seq:int}/acknowledge", acknowledged, Role.VIEWER),
     ]
 

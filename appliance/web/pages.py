@@ -37,6 +37,7 @@ def make_templates(settings: Settings) -> Environment:
         "machine_time": wording.machine_time,
         "percent": wording.percent_words,
         "size": wording.size_words,
+        "span": wording.jump_words,
         "latency": wording.latency_words,
         "plain": wording.plain,
         "person_name": wording.person_name,

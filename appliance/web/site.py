@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -17,8 +18,9 @@ from starlette.routing import Route
 from appliance.settings import Settings
 from appliance.web.cookies import VISITOR, set_cookie
 from appliance.web.forms import form_token, new_visitor, with_tokens
+from appliance.web.kept import KeptFragments
 from appliance.web.language import gettext as _
-from appliance.web.language import later
+from appliance.web.language import language, later
 from appliance.web.live import Watch
 from appliance.web.people import Person, Role, person_of, visit_of
 from store_forward.database import reading, writing
@@ -45,6 +47,7 @@ class Site:
     clock: Callable[[], float]
     templates: Environment
     watch: Watch
+    kept: KeptFragments = field(default_factory=lambda: KeptFragments(time.monotonic))
 
     def page(
         self, path: str, name: str, view: Callable[[Request, Connection], Values], role: Role = Role.VIEWER
@@ -54,18 +57,23 @@ class Site:
         ``view`` reads what both show, in one transaction.
         """
 
-        def answer(template: str) -> Callable[[Request], Response]:
-            def endpoint(request: Request) -> Response:
-                self.person(request, role)
-                digest = self.watch.digest()  # taken first: a change in between is then fetched again, never missed
-                with reading(self.engine) as conn:
-                    values = view(request, conn)
-                return self.render(request, template, {"now": self.clock(), "digest": digest, **values})
+        def made(request: Request, template: str, digest: str) -> str:
+            with reading(self.engine) as conn:
+                values = view(request, conn)
+            return self._html(request, template, {"now": self.clock(), "digest": digest, **values})
 
-            return endpoint
+        def whole(request: Request) -> Response:
+            self.person(request, role)
+            digest = self.watch.digest()  # taken first: a change in between is then fetched again, never missed
+            return self._answer(request, made(request, f"{name}.html", digest))
 
-        fragment = f"/fragments{path}"
-        return [Route(path, answer(f"{name}.html")), Route(fragment, answer(f"{name}_fragment.html"))]
+        def fragment(request: Request) -> Response:
+            person, digest = self.person(request, role), self.watch.digest()
+            what = person, language(), str(request.url), digest
+            html = self.kept.of(what, lambda: made(request, f"{name}_fragment.html", digest).encode())
+            return self._answer(request, html.decode())
+
+        return [Route(path, whole), Route(f"/fragments{path}", fragment)]
 
     def action(self, path: str, act: Callable[[Request, Connection], str], role: Role = Role.OPERATOR) -> Route:
         """What a form of the page asks for, in one transaction; ``act`` returns where the browser goes then.
@@ -90,22 +98,27 @@ class Site:
 
     def render(self, request: Request, template: str, values: Values, code: int = 200) -> Response:
         """A template as the answer; who asks and where is known to each."""
-        visit, page = visit_of(request), self.settings.page
-        person, token = visit.person, form_token(request, page)
-        places = [(path, name) for path, name, role in PLACES if person.may(role)]
+        return self._answer(request, self._html(request, template, values), code)
+
+    def _html(self, request: Request, template: str, values: Values) -> str:
+        visit = visit_of(request)
         path, query = quote(request.scope["path"]), request.url.query
         known = {
-            "person": person,
-            "places": places,
+            "person": visit.person,
+            "places": [(place, name) for place, name, role in PLACES if visit.person.may(role)],
             "path": path,
             "query": f"?{query}" if query else "",
             "here": _here(request, path),
             "signed_in": visit.session is not None,
             "without_users": visit.without_users,
-            "form_token": token,
+            "form_token": form_token(request, self.settings.page),
         }
-        html = self.templates.get_template(template).render({**known, **values})
-        answer = HTMLResponse(with_tokens(html, token), code)
+        return self.templates.get_template(template).render({**known, **values})
+
+    def _answer(self, request: Request, html: str, code: int = 200) -> Response:
+        """With this browser's token in every form: what is kept for several is without."""
+        page = self.settings.page
+        answer = HTMLResponse(with_tokens(html, form_token(request, page)), code)
         if (visitor := new_visitor(request)) is not None:
             set_cookie(answer, page, VISITOR, visitor)
         return answer

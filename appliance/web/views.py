@@ -58,6 +58,20 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class BoxState:
+    """What every page needs of the box at ``now`` (epoch s, UTC): its notices, and what they rest on."""
+
+    now: float
+    notices: tuple[Notice, ...]
+    destinations: tuple[DestinationView, ...]
+    surroundings: Surroundings
+    devices: tuple[DeviceView, ...]
+    processes: tuple[ProcessView, ...]
+    storage: Storage
+    standby: StandbyView | None
+
+
+@dataclass(frozen=True)
 class StatusView:
     """The whole state at ``now`` (epoch s, UTC)."""
 
@@ -94,6 +108,30 @@ def status(
     Raises sqlalchemy.exc.DatabaseError when the database cannot be read, OSError when the disk cannot.
     """
     around = surroundings or take_surroundings(settings, spool)
+    state = box_state(conn, settings, spool, now, around)
+    return StatusView(
+        now=now,
+        notices=state.notices,
+        worklist=worklist(conn, request or WorklistRequest(), names),
+        destinations=state.destinations,
+        parked=parked_deliveries(conn, [link.name for link in state.destinations]),
+        agreement=agreement_view(conn),
+        surroundings=around,
+        devices=state.devices,
+        processes=state.processes,
+        storage=state.storage,
+        autonomy=autonomy_of(conn, state),
+        set_aside=set_aside_view(conn),
+        sqlite_version=sqlite_version(),
+        standby=state.standby,
+    )
+
+
+def box_state(conn: Connection, settings: Settings, spool: Spool, now: float, around: Surroundings) -> BoxState:
+    """What every page needs, and no more: it is read for every look at any of them.
+
+    Raises sqlalchemy.exc.DatabaseError when the database cannot be read, OSError when the disk cannot.
+    """
     links = destination_views(conn, settings)
     procs = process_views(conn, now)
     disk = storage(conn, settings, spool)
@@ -101,25 +139,14 @@ def status(
     pair = standby_view(conn, settings)
     of_two = tuple(Notice(*said) for said in standby_notices(pair, now))
     owed = tuple(_report_notice(*one) for one in waiting_reports(conn))
-    return StatusView(
-        now=now,
-        notices=(
-            *_operator_notices(conn),
-            *notices(now, links, procs, disk, around, tried, disk_troubles(conn), (*of_two, *owed)),
-        ),
-        worklist=worklist(conn, request or WorklistRequest(), names),
-        destinations=links,
-        parked=parked_deliveries(conn, [link.name for link in links]),
-        agreement=agreement_view(conn),
-        surroundings=around,
-        devices=tried,
-        processes=procs,
-        storage=disk,
-        autonomy=autonomy(recorded_days(conn, now), day_of(now), disk.free_bytes, disk.floor_bytes),
-        set_aside=set_aside_view(conn),
-        sqlite_version=sqlite_version(),
-        standby=pair,
-    )
+    found = notices(now, links, procs, disk, around, tried, disk_troubles(conn), (*of_two, *owed))
+    return BoxState(now, (*_operator_notices(conn), *found), links, around, tried, procs, disk, pair)
+
+
+def autonomy_of(conn: Connection, state: BoxState) -> Autonomy:
+    """How long the disk lasts, as of ``state``."""
+    disk = state.storage
+    return autonomy(recorded_days(conn, state.now), day_of(state.now), disk.free_bytes, disk.floor_bytes)
 
 
 def _operator_notices(conn: Connection) -> list[Notice]:

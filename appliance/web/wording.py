@@ -34,6 +34,11 @@ def age_words(seconds: float) -> str:
     return "1 day" if days == 1 else f"{days} days"
 
 
+def jump_words(seconds: float) -> str:
+    """A span of ``seconds`` that matters even when it is short: "12 s", else as :func:`age_words`."""
+    return f"{seconds:.0f} s" if seconds < _MINUTE_S else age_words(seconds)
+
+
 def alone_words(recorded_days: int, alone_days: float | None) -> str:
     """How long the box can work without its links at today's load, as a sentence."""
     if recorded_days == 0:

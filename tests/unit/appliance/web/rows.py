@@ -14,6 +14,7 @@ from appliance.settings import Settings
 from appliance.web.app import build_app
 from appliance.web.cookies import VISITOR
 from appliance.web.forms import HEADER, token_for
+from appliance.web.live import Watch
 from store_forward.database import create_schema, open_database, writing
 from store_forward.outbox import DeliveryRequest, deferred, delivered, enqueue, lease, refused
 from store_forward.spool import Spool
@@ -88,6 +89,10 @@ class Rows:
             elif outcome == "parked":
                 refused(conn, taken, "pacs_refused_object", "0xA900 <i>no such class</i>", NOW + 1)
         return number
+
+    def watch(self) -> Watch:
+        """What the page keeps between two looks."""
+        return Watch(self.settings, self.engine, self.spool, lambda: self.now)
 
     def client(self) -> TestClient:
         """The page over this box, in process, to a browser whose forms are known; an Origin they give themselves."""

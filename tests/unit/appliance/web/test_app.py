@@ -240,16 +240,6 @@ def test_without_script_the_page_reloads_itself(rows: Rows) -> None:
     assert '<noscript><meta http-equiv="refresh"' in html
 
 
-def test_health_follows_the_processes(rows: Rows) -> None:
-    """A silent process is not healthy, whatever state it left behind."""
-    rows.put(processes, name="triage", pid=1, state="running", started_at=NOW, beat_at=NOW)
-    client = rows.client()
-    assert (client.get("/healthz").status_code, client.get("/healthz").json()["status"]) == (200, "ok")
-    rows.now = NOW + 100
-    answer = client.get("/healthz")
-    assert (answer.status_code, answer.json()) == (503, {"status": "degraded", "silent": ["triage"]})
-
-
 def test_the_status_is_there_as_json(rows: Rows) -> None:
     """For monitoring, without patients."""
     full(rows)
@@ -269,15 +259,13 @@ def test_a_query_that_makes_no_sense_still_shows_the_worklist(rows: Rows, query:
 
 
 def test_a_database_that_cannot_be_read_is_said_plainly(rows: Rows) -> None:
-    """As a page for people and as JSON for machines, never as a trace."""
+    """As a page for people, never as a trace."""
     with rows.engine.begin() as conn:
         conn.exec_driver_sql("DROP TABLE processes")
     client = rows.client()
     answer = client.get("/")
     assert (answer.status_code, SENTENCE in answer.text) == (503, True)
     assert "cannot be read" in answer.text
-    health = client.get("/healthz")
-    assert (health.status_code, health.json()["status"]) == (503, "failed")
 
 
 def test_only_reading_is_possible(rows: Rows) -> None:
