@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from appliance.schema import Agreement, StudyState
+from appliance.urgency import URGENCIES
 
 #: The order of the worklist, most pressing first.
-URGENCY = ("urgent", "escalate", "not_triaged", "routine")
+URGENCY = URGENCIES
 
 _BEFORE_DECISION = (StudyState.RECEIVING, StudyState.COMPLETE, StudyState.TRIAGING)
 
@@ -117,6 +118,12 @@ def confirmation(opinions: Opinions, escalation_state: str | None) -> Confirmati
     if opinions.decision == "not_triaged":
         return None  # nothing was said, so there is nothing to confirm
     return Confirmation.NO_CLOUD if opinions.decision == "escalate" else Confirmation.ON_THE_BOX
+
+
+def doubt_of(opinions: Opinions) -> str | None:
+    """``disagrees``, ``provisional`` while the cloud is asked, else None; kept as the column ``doubt``."""
+    said = confirmation(opinions, None)
+    return {Confirmation.DISAGREES: "disagrees", Confirmation.WAITING: "provisional"}.get(said) if said else None
 
 
 def is_silent(beat_at: float, now: float) -> bool:
