@@ -29,6 +29,7 @@ from appliance.web.box import process_views
 from appliance.web.headers import GuardedAnswers
 from appliance.web.language import Speaking
 from appliance.web.language import gettext as _
+from appliance.web.link import link_routes
 from appliance.web.live import Watch, changes
 from appliance.web.overview import overview_routes
 from appliance.web.pages import FOLDER, make_templates
@@ -51,6 +52,7 @@ def build_app(settings: Settings, engine: Engine, spool: Spool, clock: Callable[
     return Starlette(
         routes=[
             *overview_routes(site),
+            *link_routes(site),
             *study_routes(site),
             Route("/events", stream.events),
             Route("/healthz", machines.healthz),
@@ -76,10 +78,15 @@ class _Stream:
             raise HTTPException(503, _("Too many browsers are watching; this page does not update by itself."))
         return EventSourceResponse(self._watched(), headers={"Cache-Control": "no-store"})
 
+    async def _look(self) -> str:
+        watch = self.site.watch
+        fresh = watch.fresh_digest()
+        return fresh if fresh is not None else await anyio.to_thread.run_sync(watch.digest)
+
     async def _watched(self) -> AsyncIterator[ServerSentEvent]:
         self.watchers += 1
         try:
-            async for change in changes(lambda: anyio.to_thread.run_sync(self.site.watch.digest), anyio.sleep):
+            async for change in changes(self._look, anyio.sleep):
                 yield change
         finally:
             self.watchers -= 1

@@ -1,8 +1,8 @@
-"""The pages that show the state of the box: worklist, link and box."""
+"""The pages that show the state of the box: the worklist and the box itself."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 
 from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
@@ -11,23 +11,29 @@ from starlette.routing import Route
 
 from appliance.messages import acknowledge
 from appliance.web.language import gettext as _
+from appliance.web.listing import SHOWN, Place, WorklistRequest
 from appliance.web.people import Role
+from appliance.web.search import LONGEST_SEARCH
 from appliance.web.site import Site, Values
-from appliance.web.views import status
-from appliance.web.worklist import SHOWN, WorklistRequest
+from appliance.web.views import WorklistView, attention, status
+from appliance.web.worklist import worklist
+
+_LONGEST_VALUE = 64
 
 
 def overview_routes(site: Site) -> list[Route]:
-    """Worklist, link and box, and what can be done there."""
+    """Worklist and box, and what can be done there."""
 
-    def state(read: Callable[[Request], WorklistRequest] | None = None) -> Callable[[Request, Connection], Values]:
-        def view(request: Request, conn: Connection) -> Values:
-            asked = read(request) if read else None
-            around = site.watch.surroundings()
-            seen = status(conn, site.settings, site.spool, site.clock(), request=asked, surroundings=around)
-            return {"view": seen, "now": seen.now}
+    def studies(request: Request, conn: Connection) -> Values:
+        now, around = site.clock(), site.watch.surroundings()
+        asked, sees_patients = read_request(request.query_params), site.person(request).sees_patients
+        found = worklist(conn, asked, sees_patients)
+        return {"view": WorklistView(now, attention(conn, site.settings, site.spool, now, around), found), "now": now}
 
-        return view
+    def box(_request: Request, conn: Connection) -> Values:
+        around = site.watch.surroundings()
+        seen = status(conn, site.settings, site.spool, site.clock(), surroundings=around)
+        return {"view": seen, "now": seen.now}
 
     def acknowledged(request: Request, conn: Connection) -> str:
         if not acknowledge(conn, request.path_params["seq"], site.clock()):
@@ -35,26 +41,22 @@ def overview_routes(site: Site) -> list[Route]:
         return "/"
 
     return [
-        *site.page("/", "worklist", state(read_request)),
-        *site.page("/link", "link", state()),
-        *site.page("/box", "box", state()),
+        *site.page("/", "worklist", studies),
+        *site.page("/box", "box", box),
         site.action("/notices/{seq:int}/acknowledge", acknowledged, Role.VIEWER),
     ]
 
 
-def read_request(request: Request) -> WorklistRequest:
+def read_request(asked: Mapping[str, str]) -> WorklistRequest:
     """The worklist asked for by a query string; what makes no sense is read as not said."""
-    asked = request.query_params
     show = asked.get("show", "all")
-    try:
-        page = max(int(asked.get("page", "1")), 1)
-        before = float(asked["before"]) if "before" in asked else None
-    except ValueError:
-        page, before = 1, None
+    values = {name: asked.get(name, "")[:_LONGEST_VALUE] for name in ("modality", "scanner", "pack", "since", "until")}
     return WorklistRequest(
         order="arrival" if asked.get("order") == "arrival" else "urgency",
         show=show if show in SHOWN else "all",
-        page=page,
-        before=before,
-        before_uid=asked.get("before_uid", ""),
+        search=" ".join(asked.get("search", "")[:LONGEST_SEARCH].split()),
+        **values,
+        after=Place.read(asked.get("after", "")),
+        before=Place.read(asked.get("before", "")),
+        last=bool(asked.get("last")),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -16,9 +16,10 @@ from starlette.routing import Route
 
 from appliance.settings import Settings
 from appliance.web.language import gettext as _
-from appliance.web.language import later
+from appliance.web.language import language, later
 from appliance.web.live import Watch
 from appliance.web.people import Person, Role, person_of
+from appliance.web.rendered import Rendered
 from store_forward.database import reading, writing
 from store_forward.spool import Spool
 
@@ -42,27 +43,33 @@ class Site:
     clock: Callable[[], float]
     templates: Environment
     watch: Watch
+    rendered: Rendered = field(default_factory=Rendered)
 
     def page(
         self, path: str, name: str, view: Callable[[Request, Connection], Values], role: Role = Role.VIEWER
     ) -> list[Route]:
         """A live page: ``NAME.html``, and at ``/fragments/…`` the ``NAME_fragment.html`` inside that is fetched anew.
 
-        ``view`` reads what both show, in one transaction.
+        ``view`` reads what both show, in one transaction. A fragment is rendered once for a state of the box and a
+        person, however many pages are open.
         """
 
-        def answer(template: str) -> Callable[[Request], Response]:
-            def endpoint(request: Request) -> Response:
-                self.person(request, role)
-                digest = self.watch.digest()  # taken first: a change in between is then fetched again, never missed
-                with reading(self.engine) as conn:
-                    values = view(request, conn)
-                return self.render(request, template, {"now": self.clock(), "digest": digest, **values})
+        def html(request: Request, template: str, digest: str) -> str:
+            with reading(self.engine) as conn:
+                values = view(request, conn)
+            return self.html(request, template, {"now": self.clock(), "digest": digest, **values})
 
-            return endpoint
+        def whole(request: Request) -> Response:
+            self.person(request, role)
+            digest = self.watch.digest()  # taken first: a change in between is then fetched again, never missed
+            return HTMLResponse(html(request, f"{name}.html", digest))
 
-        fragment = f"/fragments{path}"
-        return [Route(path, answer(f"{name}.html")), Route(fragment, answer(f"{name}_fragment.html"))]
+        def fragment(request: Request) -> Response:
+            person, digest = self.person(request, role), self.watch.digest()
+            key = (request.url.path, request.url.query, person, language())
+            return HTMLResponse(self.rendered.get(key, digest, lambda: html(request, f"{name}_fragment.html", digest)))
+
+        return [Route(path, whole), Route(f"/fragments{path}", fragment)]
 
     def action(self, path: str, act: Callable[[Request, Connection], str], role: Role = Role.OPERATOR) -> Route:
         """What a form of the page asks for, in one transaction; ``act`` returns where the browser goes then."""
@@ -85,9 +92,13 @@ class Site:
         return person
 
     def render(self, request: Request, template: str, values: Values, code: int = 200) -> Response:
-        """A template as the answer; who asks and where is known to each."""
+        """A template as the answer."""
+        return HTMLResponse(self.html(request, template, values), code)
+
+    def html(self, request: Request, template: str, values: Values) -> str:
+        """A template with its values; who asks and where is known to each."""
         person = person_of(request, self.settings)
         places = [(path, name) for path, name, role in PLACES if person.may(role)]
         path, query = quote(request.scope["path"]), request.url.query
         known = {"person": person, "places": places, "path": path, "query": f"?{query}" if query else ""}
-        return HTMLResponse(self.templates.get_template(template).render({**known, **values}), code)
+        return self.templates.get_template(template).render({**known, **values})

@@ -29,8 +29,9 @@ from appliance.web.box import (
     take_surroundings,
 )
 from appliance.web.deliveries import DestinationView, ParkedDelivery, destination_views, parked_deliveries
+from appliance.web.listing import WorklistRequest
 from appliance.web.wording import age_words, size_words
-from appliance.web.worklist import Worklist, WorklistRequest, worklist
+from appliance.web.worklist import Worklist, worklist
 from store_forward.database import sqlite_version
 from store_forward.room import Room
 from store_forward.spool import Spool
@@ -55,6 +56,15 @@ class Notice:
     severity: str
     text: str
     message: int | None = None
+
+
+@dataclass(frozen=True)
+class WorklistView:
+    """What the worklist's page shows at ``now`` (epoch s, UTC)."""
+
+    now: float
+    notices: tuple[Notice, ...]
+    worklist: Worklist
 
 
 @dataclass(frozen=True)
@@ -92,31 +102,35 @@ def status(
     """
     around = surroundings or take_surroundings(settings, spool)
     links = destination_views(conn, settings)
-    procs = process_views(conn, now)
     disk = storage(conn, settings, spool)
-    tried = device_views(conn, around.packs)
-    pair = standby_view(conn, settings)
-    of_two = tuple(Notice(*said) for said in standby_notices(pair, now))
-    owed = tuple(_report_notice(*one) for one in waiting_reports(conn))
     return StatusView(
         now=now,
-        notices=(
-            *_operator_notices(conn),
-            *notices(now, links, procs, disk, around, tried, disk_troubles(conn), (*of_two, *owed)),
-        ),
+        notices=attention(conn, settings, spool, now, around),
         worklist=worklist(conn, request or WorklistRequest(), settings.page.show_patient),
         destinations=links,
         parked=parked_deliveries(conn, [link.name for link in links]),
         agreement=agreement_view(conn),
         surroundings=around,
-        devices=tried,
-        processes=procs,
+        devices=device_views(conn, around.packs),
+        processes=process_views(conn, now),
         storage=disk,
         autonomy=autonomy(recorded_days(conn, now), day_of(now), disk.free_bytes, disk.floor_bytes),
         set_aside=set_aside_view(conn),
         sqlite_version=sqlite_version(),
-        standby=pair,
+        standby=standby_view(conn, settings),
     )
+
+
+def attention(
+    conn: Connection, settings: Settings, spool: Spool, now: float, around: Surroundings
+) -> tuple[Notice, ...]:
+    """What stands at the head of every page: what needs a person, the operator's words first."""
+    of_two = tuple(Notice(*said) for said in standby_notices(standby_view(conn, settings), now))
+    owed = tuple(_report_notice(*one) for one in waiting_reports(conn))
+    links, disk = destination_views(conn, settings), storage(conn, settings, spool)
+    tried, troubles = device_views(conn, around.packs), disk_troubles(conn)
+    found = notices(now, links, process_views(conn, now), disk, around, tried, troubles, (*of_two, *owed))
+    return (*_operator_notices(conn), *found)
 
 
 def _operator_notices(conn: Connection) -> list[Notice]:
@@ -211,7 +225,8 @@ def status_dict(view: StatusView) -> dict[str, Any]:
     listed: dict[str, Any] = values["worklist"]
     for key in ("rows", "pending"):
         listed[key] = [_without_patient(row) for row in listed[key]]
-    del listed["request"], listed["older"]
+    for key in ("request", "options", "newer", "older", "searched_all"):
+        del listed[key]
     return values
 
 
