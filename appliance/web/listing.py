@@ -140,8 +140,7 @@ def _searched(
     query = select(_c.urgency, _c.last_received_at, _c.study_instance_uid).where(
         *_filters(request), _of_modality(request)
     )
-    rows = conn.execute(query.where(those)) if those is not None else ()
-    found = [_place(row) for row in rows]
+    found = [_place(row) for row in conn.execute(query.where(those))]
     key, place = _sort_key(request), request.before or request.after
     kept = [one for one in found if one.rank in request.ranks]
     if place is not None:

@@ -7,11 +7,10 @@ patients finds nothing by what would tell one.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, cast
 
-from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, text
+from sqlalchemy import ColumnElement, Connection, TextClause, text
 
-from appliance.schema import studies
 from appliance.study_index import SEARCHED
 
 #: Of more studies than this that fit, the latest to begin are looked at.
@@ -22,28 +21,25 @@ MOST_WORDS: Final = 8
 #: The fields that everybody sees.
 _OPEN: Final = tuple(name for name in SEARCHED if name == "study_description")
 _UID: Final = re.compile(r"[0-9]+\.[0-9.]*")
-_LATEST: Final = text(
-    "SELECT rowid FROM study_search WHERE study_search MATCH :words ORDER BY rowid DESC LIMIT :most"
-).bindparams(bindparam("words"), bindparam("most"))
+_WORDS: Final = text("SELECT rowid FROM study_search WHERE study_search MATCH :words ORDER BY rowid DESC LIMIT :most")
+_BEGINNING: Final = text(
+    "SELECT rowid FROM studies WHERE study_instance_uid >= :first AND study_instance_uid < :beyond LIMIT :most"
+)
 
 
-def candidates(conn: Connection, typed: str, sees_patients: bool) -> tuple[ColumnElement[bool] | None, bool]:
-    """The condition that those fulfil which fit, None when nothing can; and whether it covers all that fit."""
+def candidates(conn: Connection, typed: str, sees_patients: bool) -> tuple[ColumnElement[bool], bool]:
+    """The condition that those fulfil which fit; and whether it covers all that fit."""
     typed = typed[:LONGEST_SEARCH].strip()
-    found: list[ColumnElement[bool]] = []
-    complete = True
-    words = match_words(typed, sees_patients)
-    if words:
-        numbers = list(conn.scalars(_LATEST, {"words": words, "most": MOST_FOUND + 1}))
-        complete = len(numbers) <= MOST_FOUND
-        found.append(_numbered(numbers[:MOST_FOUND]))
+    found = [_numbers(conn, _WORDS, {"words": words})] if (words := match_words(typed, sees_patients)) else []
     if _UID.fullmatch(typed):
-        uid = studies.c.study_instance_uid
-        beginning = select(uid).where(uid >= typed, uid < f"{typed}:")  # ":" is next after "9"
-        uids = list(conn.scalars(beginning.limit(MOST_FOUND + 1)))
-        complete = complete and len(uids) <= MOST_FOUND
-        found.append(uid.in_(uids[:MOST_FOUND]))
-    return (or_(*found) if found else None), complete
+        found.append(_numbers(conn, _BEGINNING, {"first": typed, "beyond": f"{typed}:"}))  # ":" is next after "9"
+    complete = all(len(numbers) <= MOST_FOUND for numbers in found)
+    listed = ",".join(str(number) for numbers in found for number in numbers[:MOST_FOUND])
+    return cast(ColumnElement[bool], text(f"studies.rowid IN ({listed})")), complete
+
+
+def _numbers(conn: Connection, query: TextClause, values: dict[str, str]) -> list[int]:
+    return [int(number) for number in conn.scalars(query, values | {"most": MOST_FOUND + 1})]
 
 
 def match_words(typed: str, sees_patients: bool) -> str:
@@ -54,9 +50,3 @@ def match_words(typed: str, sees_patients: bool) -> str:
         return ""
     fields = SEARCHED if sees_patients else _OPEN
     return f"{{{' '.join(fields)}}} : ({' AND '.join(quoted[:MOST_WORDS])})"
-
-
-def _numbered(numbers: list[int]) -> ColumnElement[bool]:
-    listed = ",".join(str(int(number)) for number in numbers)  # integers that SQLite gave
-    condition: ColumnElement[bool] = text(f"studies.rowid IN ({listed})")  # type: ignore[assignment]
-    return condition

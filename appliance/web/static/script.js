@@ -26,8 +26,13 @@ function mayChange(name, node) {
   if (name === "open") return false;
   if (name === "value" && "defaultValue" in node) return node.value === node.defaultValue;
   if (name === "checked") return node.checked === node.defaultChecked;
-  if (name === "selected") return node.selected === node.defaultSelected;
+  if (name === "selected") return !chosen(node.closest("select"));
   return true;
+}
+
+function chosen(select) {
+  const standing = Array.from(select.options).findIndex((option) => option.defaultSelected);
+  return select.selectedIndex !== Math.max(standing, 0);
 }
 
 function swap(html) {

@@ -84,7 +84,7 @@ def test_a_lane_says_speed_load_and_when_it_will_be_done(rows: Rows) -> None:
     for part in (
         "no connection · for 10 min", "500 kB per second", "(last hour)", "3 · 350 MB", "11 min", "once it is back",
         '<th scope="row">Urgent</th><td class="number">1</td><td class="number">50.0 MB</td>',
-        '<th scope="row">Escalations</th>', '<th scope="row">Bulk</th>', 
+        '<th scope="row">Escalations</th>', '<th scope="row">Bulk</th>',
         "Delivered in 24 hours: <b>2.0 MB</b>, 1 delivery",
         "Cloud unreachable", "Next to go", "not known: nothing was carried for a week", "nothing waits",
         "one whole day of record is needed",
