@@ -12,6 +12,7 @@ from sqlalchemy import (
     JSON,
     Boolean,
     Column,
+    Computed,
     Float,
     ForeignKey,
     Index,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from appliance.urgency import DOUBT_SQL, URGENCY_SQL
 from store_forward.database import METADATA
 
 
@@ -91,8 +93,11 @@ studies = Table(
     Column("settled_at", Float),
     Column("send_to", JSON(none_as_null=True)),  # by a rule: the archives that get the results; null: all
     Column("send_priority", Text),  # by a rule: urgent | bulk
+    Column("urgency", Integer, Computed(URGENCY_SQL, persisted=False)),  # 0 urgent to 3 routine; null: none stands
+    Column("doubt", Text, Computed(DOUBT_SQL, persisted=False)),  # disagrees | provisional
     Index("studies_by_state", "state", "completes_at"),
     Index("studies_by_arrival", "last_received_at"),
+    Index("studies_by_urgency", "urgency", "last_received_at", "study_instance_uid"),
 )
 #: All that the count of agreement reads, and only of studies that were sent to the cloud.
 Index(
@@ -103,6 +108,13 @@ Index(
     ),
     sqlite_where=studies.c.escalated.is_(True),
 )
+#: The worklist's filters, in its order; what is in progress is in none, so that its images cost reception nothing.
+for _filtered in ("doubt", "modalities", "calling_ae_title", "pack"):
+    Index(
+        f"studies_by_{_filtered}",
+        *(studies.c[name] for name in (_filtered, "urgency", "last_received_at", "study_instance_uid")),
+        sqlite_where=studies.c.urgency.is_not(None),
+    )
 
 instances = Table(
     "instances",

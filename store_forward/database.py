@@ -23,7 +23,7 @@ from store_forward.errors import DatabaseUnusable
 METADATA: Final = MetaData(info={"application_id": 0x53434258})
 """The box's tables. The cloud has a MetaData and an application_id of its own: they never share a file."""
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 OLDEST_SAFE_SQLITE: Final = (3, 51, 3)
 BUSY_TIMEOUT_S: Final = 15.0
 _BEGIN: Final = "scanside_begin"

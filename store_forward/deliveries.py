@@ -89,6 +89,15 @@ class Depth:
     oldest_at: float
 
 
+@dataclass(frozen=True)
+class Load:
+    """How many deliveries of one priority are still to go somewhere, and how large they are."""
+
+    priority: int
+    number: int
+    size_bytes: int
+
+
 _REQUEST_FIELDS: Final = tuple(each.name for each in fields(DeliveryRequest))
 
 deliveries: Final = Table(
@@ -124,6 +133,12 @@ deliveries: Final = Table(
     Index("deliveries_by_turn", "destination", "state", "priority", "next_at"),
     Index("deliveries_by_age", "destination", "state", "created_at"),
 )
+#: What needs a person, by what is wrong.
+Index(
+    "deliveries_parked",
+    *(deliveries.c[name] for name in ("destination", "cause", "created_at")),
+    sqlite_where=deliveries.c.state == DeliveryState.PARKED.value,
+)
 
 #: Kept by triggers in the transaction of every change: counting a million rows for each look at the page takes long.
 delivery_counts: Final = Table(
@@ -131,7 +146,9 @@ delivery_counts: Final = Table(
     METADATA,
     Column("destination", Text, primary_key=True),
     Column("state", Text, primary_key=True),
+    Column("priority", Integer, primary_key=True),
     Column("number", Integer, nullable=False),
+    Column("size_bytes", Integer, nullable=False),
     CheckConstraint("number >= 0", name="delivery_count"),
 )
 
@@ -156,9 +173,10 @@ def request_of(row: Row[Any]) -> dict[str, Any]:
 
 def depth(conn: Connection) -> list[Depth]:
     """Every destination and state that has deliveries, with their number and the age of the oldest."""
-    counted = select(delivery_counts).where(delivery_counts.c.number > 0)
+    c = delivery_counts.c
+    counted = select(c.destination, c.state, func.sum(c.number).label("number")).group_by(c.destination, c.state)
     found = []
-    for row in conn.execute(counted.order_by(delivery_counts.c.destination, delivery_counts.c.state)).all():
+    for row in conn.execute(counted.having(func.sum(c.number) > 0).order_by(c.destination, c.state)).all():
         oldest = select(func.min(deliveries.c.created_at)).where(
             deliveries.c.destination == row.destination, deliveries.c.state == row.state
         )
@@ -166,16 +184,29 @@ def depth(conn: Connection) -> list[Depth]:
     return found
 
 
+def load(conn: Connection, destination: str) -> list[Load]:
+    """What is still to go to a destination, the most urgent first."""
+    c = delivery_counts.c
+    query = select(c.priority, func.sum(c.number), func.sum(c.size_bytes)).group_by(c.priority).order_by(c.priority)
+    still = c.state.in_([DeliveryState.WAITING.value, DeliveryState.LEASED.value])
+    rows = conn.execute(query.where(c.destination == destination, still))
+    return [Load(*row) for row in rows if row[1]]
+
+
 _COUNT_ONE = """
-    INSERT INTO delivery_counts (destination, state, number) VALUES (NEW.destination, NEW.state, 1)
-    ON CONFLICT (destination, state) DO UPDATE SET number = number + 1;
+    INSERT INTO delivery_counts (destination, state, priority, number, size_bytes)
+    VALUES (NEW.destination, NEW.state, NEW.priority, 1, NEW.size_bytes)
+    ON CONFLICT (destination, state, priority)
+    DO UPDATE SET number = number + 1, size_bytes = size_bytes + NEW.size_bytes;
 """
 _COUNT_ONE_LESS = """
-    UPDATE delivery_counts SET number = number - 1 WHERE destination = OLD.destination AND state = OLD.state;
+    UPDATE delivery_counts SET number = number - 1, size_bytes = size_bytes - OLD.size_bytes
+    WHERE destination = OLD.destination AND state = OLD.state AND priority = OLD.priority;
 """
 _TRIGGERS: Final = (
     f"CREATE TRIGGER deliveries_added AFTER INSERT ON deliveries BEGIN {_COUNT_ONE} END",
-    f"CREATE TRIGGER deliveries_moved AFTER UPDATE OF state ON deliveries BEGIN {_COUNT_ONE_LESS}{_COUNT_ONE} END",
+    "CREATE TRIGGER deliveries_moved AFTER UPDATE OF state, priority ON deliveries "
+    f"BEGIN {_COUNT_ONE_LESS}{_COUNT_ONE} END",
     f"CREATE TRIGGER deliveries_removed AFTER DELETE ON deliveries BEGIN {_COUNT_ONE_LESS} END",
 )
 for _trigger in _TRIGGERS:

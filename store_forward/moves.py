@@ -21,17 +21,21 @@ _table = deliveries.c
 Which = Collection[int] | ColumnElement[bool]
 
 
-def retry(conn: Connection, which: Which, now: float) -> int:
-    """A person asks for these now: parked and waiting ones become due, in their old place. Returns how many."""
+def retry(conn: Connection, which: Which, now: float, by: str = "") -> int:
+    """A person asks for these now: parked and waiting ones become due, in their old place. Returns how many.
+
+    ``by`` is who, for the history; empty where nobody has a name.
+    """
     movable = _chosen(which) & _table.state.in_([_PARKED, _WAITING])
     changes = {"next_at": _old_place(now), "failures": 0, "settled_at": None}
-    return _move(conn, movable, now, _WAITING, "retried_by_person", changes)
+    return _move(conn, movable, now, _WAITING, "retried_by_person", changes, _by(by))
 
 
-def park(conn: Connection, which: Which, cause: str, now: float) -> int:
+def park(conn: Connection, which: Which, cause: str, now: float, by: str = "") -> int:
     """Set these aside, whatever is under way: a holder of the lease gets LeaseLost. Returns how many."""
     movable = _chosen(which) & _table.state.in_([_WAITING, _LEASED])
-    return _move(conn, movable, now, _PARKED, cause, {"cause": cause, "settled_at": now, **NO_LEASE})
+    changes = {"cause": cause, "settled_at": now, **NO_LEASE, **({"detail": _by(by)} if by else {})}
+    return _move(conn, movable, now, _PARKED, cause, changes, _by(by))
 
 
 def hasten(conn: Connection, delivery_id: int, priority: int) -> None:
@@ -97,11 +101,21 @@ def _old_place(now: float) -> ColumnElement[float]:
     return func.min(_table.created_at, now)
 
 
+def _by(name: str) -> str | None:
+    return f"by {name}" if name else None
+
+
 def _move(
-    conn: Connection, movable: ColumnElement[bool], now: float, state: str, cause: str, changes: dict[str, Any]
+    conn: Connection,
+    movable: ColumnElement[bool],
+    now: float,
+    state: str,
+    cause: str,
+    changes: dict[str, Any],
+    detail: str | None = None,
 ) -> int:
     """Note the transition of every row, then make it. The caller's transaction holds the write lock."""
-    columns = ["delivery_id", "at", "state_from", "state_to", "cause"]
-    rows = select(_table.id, literal(now), _table.state, literal(state), literal(cause)).where(movable)
+    columns = ["delivery_id", "at", "state_from", "state_to", "cause", "detail"]
+    rows = select(_table.id, literal(now), _table.state, literal(state), literal(cause), literal(detail)).where(movable)
     conn.execute(delivery_events.insert().from_select(columns, rows))
     return int(conn.execute(update(deliveries).where(movable).values(state=state, **changes)).rowcount)

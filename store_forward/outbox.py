@@ -39,6 +39,7 @@ from store_forward.destinations import (
 )
 from store_forward.errors import LeaseLost
 from store_forward.moves import NO_LEASE, park, retry, take_back, wake
+from store_forward.traffic import count_attempt
 from store_forward.turns import LONGEST_LEASE_S, LONGEST_PAUSE_S, next_due
 
 __all__ = [
@@ -219,6 +220,7 @@ def _while_held(conn: Connection, delivery: Delivery, changes: dict[str, Any]) -
 def _settle(conn: Connection, delivery: Delivery, now: float, state: str, changes: dict[str, Any]) -> None:
     _while_held(conn, delivery, {"state": state, **NO_LEASE, **changes})
     duration_ms = max(now - delivery.leased_at, 0.0) * 1000.0  # a clock may have been set back meanwhile
+    count_attempt(conn, delivery, now, state, changes.get("cause"), duration_ms)
     _note(conn, delivery.id, now, _LEASED, state, changes.get("cause"), changes.get("detail"), duration_ms)
 
 

@@ -110,6 +110,14 @@ ae_title = "{self.archive.ae_title}"
             start_new_session=True,
         )
 
+    def stop(self, name: str) -> None:
+        """End a program as a person would, and wait until it has ended."""
+        program = self._programs.pop(name)
+        program.terminate()
+        program.wait(60.0)
+        if program.stdin is not None:
+            program.stdin.close()
+
     @property
     def engine(self) -> Engine:
         """The box's database."""

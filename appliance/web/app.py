@@ -36,6 +36,7 @@ from appliance.web.entrance import Entrance, still_in
 from appliance.web.headers import GuardedAnswers
 from appliance.web.language import Speaking
 from appliance.web.language import gettext as _
+from appliance.web.link import link_routes
 from appliance.web.live import Watch, changes
 from appliance.web.metrics import metrics_routes
 from appliance.web.overview import overview_routes
@@ -72,6 +73,7 @@ def build_app(
         routes=[
             *overview_routes(site),
             *box_routes(site),
+            *link_routes(site),
             *study_routes(site),
             *sign_in_routes(site, throttle),
             *account_routes(site, throttle),
@@ -125,9 +127,13 @@ class _Stream:
                 raise _SignedOut
             return self.site.watch.digest()
 
+        async def fresh() -> str:
+            known = self.site.watch.fresh_digest() if visit.session is None else None
+            return known if known is not None else await anyio.to_thread.run_sync(look)
+
         self.watchers += 1
         try:
-            async for change in changes(lambda: anyio.to_thread.run_sync(look), anyio.sleep):
+            async for change in changes(fresh, anyio.sleep):
                 yield change
         except _SignedOut:
             yield ServerSentEvent(data="", event="signed_out")

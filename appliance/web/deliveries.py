@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -159,16 +160,18 @@ def parked_deliveries(conn: Connection, names: Iterable[str]) -> tuple[ParkedDel
     parked = select(deliveries).where(c.state == "parked").order_by(c.created_at.desc(), c.id.desc()).limit(MOST_PARKED)
     groups = [conn.execute(parked.where(c.destination == name)) for name in names]
     latest = islice(merge(*groups, key=lambda row: (row.created_at, row.id), reverse=True), MOST_PARKED)
-    return tuple(
-        ParkedDelivery(
-            delivery_id=row.id,
-            study_instance_uid=row.subject,
-            destination=row.destination,
-            kind=row.kind,
-            cause=row.cause or "",
-            detail=row.detail or "",
-            attempts=row.attempts,
-            parked_at=row.settled_at if row.settled_at is not None else row.created_at,
-        )
-        for row in latest
+    return tuple(parked_delivery(row) for row in latest)
+
+
+def parked_delivery(row: Any) -> ParkedDelivery:
+    """From a row of ``deliveries``."""
+    return ParkedDelivery(
+        delivery_id=row.id,
+        study_instance_uid=row.subject,
+        destination=row.destination,
+        kind=row.kind,
+        cause=row.cause or "",
+        detail=row.detail or "",
+        attempts=row.attempts,
+        parked_at=row.settled_at if row.settled_at is not None else row.created_at,
     )

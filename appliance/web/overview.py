@@ -1,6 +1,8 @@
-"""The pages that show where studies and deliveries stand: worklist and link."""
+"""The worklist, and the notices that stand at the head of every page."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
@@ -8,28 +10,24 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from appliance.messages import acknowledge
-from appliance.web.deliveries import destination_views, parked_deliveries
 from appliance.web.language import gettext as _
+from appliance.web.listing import SHOWN, Place, WorklistRequest
 from appliance.web.people import Role
+from appliance.web.search import LONGEST_SEARCH
 from appliance.web.site import Site, Values
 from appliance.web.views import box_state
-from appliance.web.worklist import SHOWN, WorklistRequest, worklist
+from appliance.web.worklist import worklist
+
+_LONGEST_VALUE = 64
 
 
 def overview_routes(site: Site) -> list[Route]:
-    """Worklist and link, and what can be done there."""
-
-    def shown(conn: Connection, **more: object) -> Values:
-        state = box_state(conn, site.settings, site.spool, site.clock(), site.watch.surroundings())
-        return {"view": vars(state) | more, "now": state.now}
+    """Worklist, and what can be done there."""
 
     def latest(request: Request, conn: Connection) -> Values:
-        show_patient = site.person(request).sees_patients
-        return shown(conn, worklist=worklist(conn, read_request(request), show_patient))
-
-    def link(_request: Request, conn: Connection) -> Values:
-        names = [one.name for one in destination_views(conn, site.settings)]
-        return shown(conn, parked=parked_deliveries(conn, names))
+        asked, sees_patients = read_request(request.query_params), site.person(request).sees_patients
+        state = box_state(conn, site.settings, site.spool, site.clock(), site.watch.surroundings())
+        return {"view": vars(state) | {"worklist": worklist(conn, asked, sees_patients)}, "now": state.now}
 
     def acknowledged(request: Request, conn: Connection) -> str:
         if not acknowledge(conn, request.path_params["seq"], site.clock()):
@@ -38,24 +36,20 @@ def overview_routes(site: Site) -> list[Route]:
 
     return [
         *site.page("/", "worklist", latest),
-        *site.page("/link", "link", link),
         site.action("/notices/{seq:int}/acknowledge", acknowledged, Role.VIEWER),
     ]
 
 
-def read_request(request: Request) -> WorklistRequest:
+def read_request(asked: Mapping[str, str]) -> WorklistRequest:
     """The worklist asked for by a query string; what makes no sense is read as not said."""
-    asked = request.query_params
     show = asked.get("show", "all")
-    try:
-        page = max(int(asked.get("page", "1")), 1)
-        before = float(asked["before"]) if "before" in asked else None
-    except ValueError:
-        page, before = 1, None
+    values = {name: asked.get(name, "")[:_LONGEST_VALUE] for name in ("modality", "scanner", "pack", "since", "until")}
     return WorklistRequest(
         order="arrival" if asked.get("order") == "arrival" else "urgency",
         show=show if show in SHOWN else "all",
-        page=page,
-        before=before,
-        before_uid=asked.get("before_uid", ""),
+        search=" ".join(asked.get("search", "")[:LONGEST_SEARCH].split()),
+        **values,
+        after=Place.read(asked.get("after", "")),
+        before=Place.read(asked.get("before", "")),
+        last=bool(asked.get("last")),
     )

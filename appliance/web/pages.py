@@ -13,8 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from appliance.settings import Settings
 from appliance.web import language, wording
+from appliance.web.listing import WorklistRequest
 from appliance.web.standing import CONFIRMATION_WORDS, DECISION_WORDS
-from appliance.web.worklist import WorklistRequest
 
 FOLDER = Path(__file__).parent
 PRODUCT = "Scanside"
@@ -77,10 +77,14 @@ def static_version() -> str:
 
 
 def worklist_query(request: WorklistRequest, **changed: Any) -> str:
-    """The query string, with its question mark, that asks for ``request`` with some fields changed."""
-    values = {name: changed.get(name, getattr(request, name)) for name in WorklistRequest.__dataclass_fields__}
-    plain = {name: getattr(WorklistRequest(), name) for name in values}
-    asked = {name: value for name, value in values.items() if value != plain[name]}
+    """The query string, with its question mark, that asks for ``request`` with some fields changed.
+
+    Another part of the list than before begins at its first page.
+    """
+    values = {name: getattr(request, name) for name in WorklistRequest.__dataclass_fields__}
+    values |= {"after": None, "before": None, "last": False} | changed
+    plain = WorklistRequest()
+    asked = {name: value for name, value in values.items() if value != getattr(plain, name)}
     return f"?{urlencode(asked)}" if asked else ""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,11 +17,11 @@ from starlette.routing import Route
 from appliance.settings import Settings
 from appliance.web.cookies import VISITOR, set_cookie
 from appliance.web.forms import form_token, new_visitor, with_tokens
-from appliance.web.kept import KeptFragments
 from appliance.web.language import gettext as _
 from appliance.web.language import language, later
 from appliance.web.live import Watch
 from appliance.web.people import Person, Role, person_of, visit_of
+from appliance.web.rendered import Rendered
 from store_forward.database import reading, writing
 from store_forward.spool import Spool
 
@@ -47,14 +46,15 @@ class Site:
     clock: Callable[[], float]
     templates: Environment
     watch: Watch
-    kept: KeptFragments = field(default_factory=lambda: KeptFragments(time.monotonic))
+    rendered: Rendered = field(default_factory=Rendered)
 
     def page(
         self, path: str, name: str, view: Callable[[Request, Connection], Values], role: Role = Role.VIEWER
     ) -> list[Route]:
         """A live page: ``NAME.html``, and at ``/fragments/…`` the ``NAME_fragment.html`` inside that is fetched anew.
 
-        ``view`` reads what both show, in one transaction.
+        ``view`` reads what both show, in one transaction. A fragment is rendered once for a state of the box and a
+        person, however many pages are open.
         """
 
         def made(request: Request, template: str, digest: str) -> str:
@@ -69,9 +69,9 @@ class Site:
 
         def fragment(request: Request) -> Response:
             person, digest = self.person(request, role), self.watch.digest()
-            what = person, language(), str(request.url), digest
-            html = self.kept.of(what, lambda: made(request, f"{name}_fragment.html", digest).encode())
-            return self._answer(request, html.decode())
+            key = (request.url.path, request.url.query, person, language())
+            html = self.rendered.get(key, digest, lambda: made(request, f"{name}_fragment.html", digest))
+            return self._answer(request, html)
 
         return [Route(path, whole), Route(f"/fragments{path}", fragment)]
 

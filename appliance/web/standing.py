@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from appliance.schema import Agreement, StudyState
+from appliance.urgency import URGENCIES
+from appliance.web.language import later
 
 #: The order of the worklist, most pressing first.
-URGENCY = ("urgent", "escalate", "not_triaged", "routine")
+URGENCY = URGENCIES
 
 _BEFORE_DECISION = (StudyState.RECEIVING, StudyState.COMPLETE, StudyState.TRIAGING)
 
@@ -32,24 +34,24 @@ class Confirmation(StrEnum):
 
 
 CONFIRMATION_WORDS = {
-    Confirmation.ON_THE_BOX: "decided on the box",
-    Confirmation.WAITING: "provisional, waiting for the link",
-    Confirmation.PROVISIONAL: "provisional, sent to cloud",
-    Confirmation.STUCK: "provisional, not sent: the delivery is parked",
-    Confirmation.NO_CLOUD: "no cloud to ask: needs a person",
-    Confirmation.CONFIRMED: "confirmed by the full model",
-    Confirmation.ANSWERED: "answered by the full model",
-    Confirmation.FROM_FEATURES: "answered from features alone, the full model has not read it",
-    Confirmation.DISAGREES: "box and cloud disagree",
-    Confirmation.REOPENED: "a late image came: being read again",
+    Confirmation.ON_THE_BOX: later("decided on the box"),
+    Confirmation.WAITING: later("provisional, waiting for the link"),
+    Confirmation.PROVISIONAL: later("provisional, sent to cloud"),
+    Confirmation.STUCK: later("provisional, not sent: the delivery is parked"),
+    Confirmation.NO_CLOUD: later("no cloud to ask: needs a person"),
+    Confirmation.CONFIRMED: later("confirmed by the full model"),
+    Confirmation.ANSWERED: later("answered by the full model"),
+    Confirmation.FROM_FEATURES: later("answered from features alone, the full model has not read it"),
+    Confirmation.DISAGREES: later("box and cloud disagree"),
+    Confirmation.REOPENED: later("a late image came: being read again"),
 }
 
 DECISION_WORDS = {
-    "urgent": "Urgent",
-    "escalate": "Escalated",
-    "not_triaged": "Not triaged",
-    "routine": "Routine",
-    "pending": "In progress",
+    "urgent": later("Urgent"),
+    "escalate": later("Escalated"),
+    "not_triaged": later("Not triaged"),
+    "routine": later("Routine"),
+    "pending": later("In progress"),
 }
 
 
@@ -117,6 +119,12 @@ def confirmation(opinions: Opinions, escalation_state: str | None) -> Confirmati
     if opinions.decision == "not_triaged":
         return None  # nothing was said, so there is nothing to confirm
     return Confirmation.NO_CLOUD if opinions.decision == "escalate" else Confirmation.ON_THE_BOX
+
+
+def doubt_of(opinions: Opinions) -> str | None:
+    """``disagrees``, ``provisional`` while the cloud is asked, else None; kept as the column ``doubt``."""
+    said = confirmation(opinions, None)
+    return {Confirmation.DISAGREES: "disagrees", Confirmation.WAITING: "provisional"}.get(said) if said else None
 
 
 def is_silent(beat_at: float, now: float) -> bool:

@@ -23,14 +23,14 @@ from appliance.web.box import (
     Surroundings,
     device_views,
     disk_troubles,
-    process_views,
     set_aside_view,
     storage,
     take_surroundings,
 )
 from appliance.web.deliveries import DestinationView, ParkedDelivery, destination_views, parked_deliveries
+from appliance.web.listing import WorklistRequest
 from appliance.web.wording import age_words, size_words
-from appliance.web.worklist import Worklist, WorklistRequest, worklist
+from appliance.web.worklist import Worklist, worklist
 from store_forward.database import sqlite_version
 from store_forward.room import Room
 from store_forward.spool import Spool
@@ -241,7 +241,8 @@ def status_dict(view: StatusView) -> dict[str, Any]:
     listed: dict[str, Any] = values["worklist"]
     for key in ("rows", "pending"):
         listed[key] = [_without_patient(row) for row in listed[key]]
-    del listed["request"], listed["older"]
+    for key in ("request", "options", "newer", "older", "searched_all"):
+        del listed[key]
     return values
 
 

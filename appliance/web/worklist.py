@@ -1,40 +1,21 @@
-"""The worklist: the latest studies by urgency, or all by arrival; only one page is ever read whole."""
+"""The worklist: one page of all studies, how many there are of each kind, and each study as it is shown."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, func, select
 
 from appliance.schema import findings, studies
+from appliance.study_index import PENDING, study_counts
 from appliance.web.deliveries import DeliveryStanding, escalation_state, standing_of
+from appliance.web.language import later
+from appliance.web.listing import Options, Place, WorklistRequest, listed, options
 from appliance.web.standing import URGENCY, Confirmation, Opinions, confirmation, standing_decision
 
-#: How many of the latest studies are sorted by urgency. Older ones are on the list by arrival.
-WINDOW = 1000
-PAGE_ROWS = 25
 MOST_PENDING = 12
-
-#: What ``show`` may be.
-SHOWN = ("all", *URGENCY, "disagrees")
-
-
-@dataclass(frozen=True)
-class WorklistRequest:
-    """Which part of the worklist is wanted.
-
-    ``order`` is "urgency" (with ``show`` and a 1-based ``page``) or "arrival" (everything received before
-    the study ``(before, before_uid)``).
-    """
-
-    order: str = "urgency"
-    show: str = "all"
-    page: int = 1
-    before: float | None = None
-    before_uid: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,14 +61,20 @@ class StudyRow:
     @property
     def answerer(self) -> str:
         """Who answered in the cloud: the full model, or the head of the box's pack."""
-        return "Features alone" if self.answer_basis == "features" else "Full model"
+        return later("Features alone") if self.answer_basis == "features" else later("Full model")
+
+    @property
+    def amended(self) -> bool:
+        """Whether the cloud's answer has put another decision in the place of the box's."""
+        return self.answer_decision is not None and self.standing not in ("pending", self.decision)
 
 
 @dataclass(frozen=True)
 class Worklist:
-    """One page: ``rows`` in order, the studies still without a decision, and how many there are of each kind.
+    """One page: ``rows`` in order, the latest studies still without a decision, and how many there are of each kind.
 
-    ``counts`` covers the latest ``window`` studies. ``older`` is the place where the list by arrival goes on.
+    ``counts`` are of all studies, whatever the page is narrowed to; ``all`` leaves out those in progress. ``newer``
+    and ``older`` are the places where the list goes on, None where it ends.
     """
 
     request: WorklistRequest
@@ -95,91 +82,43 @@ class Worklist:
     pending: tuple[StudyRow, ...]
     pending_count: int
     counts: dict[str, int]
-    pages: int
-    window: int
-    window_full: bool
-    older: tuple[float, str] | None
+    options: Options
+    newer: Place | None
+    older: Place | None
+    searched_all: bool
 
 
-@dataclass(frozen=True)
-class _Outline:
-    uid: str
-    standing: str
-    disagrees: bool
-
-
-def worklist(conn: Connection, request: WorklistRequest, show_patient: bool) -> Worklist:
+def worklist(conn: Connection, request: WorklistRequest, sees_patients: bool) -> Worklist:
     """Read one page of the worklist."""
-    outlines = _latest(conn)
-    counts = Counter(outline.standing for outline in outlines if outline.standing != "pending")
-    counts["all"] = counts.total()
-    counts["disagrees"] = sum(outline.disagrees for outline in outlines)
-    pending = [outline.uid for outline in outlines if outline.standing == "pending"]
-    if request.order == "arrival":  # where they stand among the others
-        pending, pages = [], 1
-        uids, older = _by_arrival(conn, request)
-    else:
-        uids, pages = _by_urgency(outlines, request)
-        older = None
-    rows = study_rows(conn, [*uids, *pending[:MOST_PENDING]], show_patient)
+    page = listed(conn, request, sees_patients)
+    counts = counts_of(conn)
+    uids = [place.uid for place in page.places]
+    apart = request.order == "urgency" and request.show == "all" and request.first_page and not request.narrowed
+    pending = [one.uid for one in listed(conn, WorklistRequest(show="pending"), sees_patients).places] if apart else []
+    rows = study_rows(conn, [*uids, *pending[:MOST_PENDING]], sees_patients)
     return Worklist(
         request=request,
         rows=tuple(rows[uid] for uid in uids if uid in rows),
         pending=tuple(rows[uid] for uid in pending[:MOST_PENDING] if uid in rows),
-        pending_count=len(pending),
-        counts=dict(counts),
-        pages=pages,
-        window=WINDOW,
-        window_full=len(outlines) == WINDOW,
-        older=older,
+        pending_count=counts["pending"],
+        counts={kind: number for kind, number in counts.items() if kind != "pending"},
+        options=options(conn),
+        newer=page.newer,
+        older=page.older,
+        searched_all=page.searched_all,
     )
 
 
-def _latest(conn: Connection) -> list[_Outline]:
-    c = studies.c
-    query = (
-        select(c.study_instance_uid, c.state, c.decision, c.escalated, c.answer_decision, c.agreement, c.answer_basis)
-        .order_by(c.last_received_at.desc(), c.study_instance_uid.desc())
-        .limit(WINDOW)
-    )
-    return [
-        _Outline(row.study_instance_uid, standing_decision(opinions_of(row)), _disagrees(row))
-        for row in conn.execute(query)
-    ]
-
-
-def _disagrees(row: Any) -> bool:
-    return confirmation(opinions_of(row), None) is Confirmation.DISAGREES
-
-
-def _by_urgency(outlines: Sequence[_Outline], request: WorklistRequest) -> tuple[list[str], int]:
-    """The UIDs of the wanted page and how many pages there are; within one urgency the latest comes first."""
-    wanted = [outline for outline in outlines if _is_shown(outline, request.show)]
-    wanted.sort(key=lambda outline: URGENCY.index(outline.standing))
-    pages = max(1, -(-len(wanted) // PAGE_ROWS))
-    first = (min(max(request.page, 1), pages) - 1) * PAGE_ROWS
-    return [outline.uid for outline in wanted[first : first + PAGE_ROWS]], pages
-
-
-def _is_shown(outline: _Outline, show: str) -> bool:
-    if outline.standing == "pending":
-        return False
-    if show == "disagrees":
-        return outline.disagrees
-    return show not in URGENCY or outline.standing == show
-
-
-def _by_arrival(conn: Connection, request: WorklistRequest) -> tuple[list[str], tuple[float, str] | None]:
-    c = studies.c
-    query = select(c.study_instance_uid, c.last_received_at)
-    if request.before is not None:
-        same_moment = and_(c.last_received_at == request.before, c.study_instance_uid < request.before_uid)
-        # The first term is implied by the second, but it is the one SQLite can search the index with.
-        query = query.where(c.last_received_at <= request.before, or_(c.last_received_at < request.before, same_moment))
-    query = query.order_by(c.last_received_at.desc(), c.study_instance_uid.desc()).limit(PAGE_ROWS + 1)
-    found = [(float(row.last_received_at), str(row.study_instance_uid)) for row in conn.execute(query)]
-    page = found[:PAGE_ROWS]
-    return [uid for _, uid in page], page[-1] if len(found) > PAGE_ROWS else None
+def counts_of(conn: Connection) -> dict[str, int]:
+    """How many studies there are of each kind; ``all`` is those on which a decision stands."""
+    kinds = (*URGENCY, "pending", "disagrees", "provisional", "all")
+    counts = dict.fromkeys(kinds, 0)
+    for row in conn.execute(select(study_counts)):
+        counts["pending" if row.urgency == PENDING else URGENCY[row.urgency]] += row.number
+        if row.doubt:
+            counts[row.doubt] += row.number
+    counts["all"] = sum(counts[urgency] for urgency in URGENCY)
+    return counts
 
 
 def study_rows(conn: Connection, uids: Sequence[str], show_patient: bool) -> dict[str, StudyRow]:

@@ -1,13 +1,16 @@
-"use strict"; // The server sends a digest when the state changes; the page's fragment is then fetched and swapped.
+"use strict"; // The server sends a digest when the state changes; the page's fragment is then fetched, and what differs is changed.
 const main = document.querySelector("main[data-fragment]");
 const stale = document.getElementById("stale");
 const patience = 25000; // the server repeats itself every 10 s
 let shown = main ? main.dataset.digest : "";
+let wanted = shown;
 let heard = Date.now();
+let waitingSince = heard; // of the present stream: a page that comes to the front again is not stale before it has asked
 let fetching = false;
+let stream = null;
 
 function live() {
-  heard = Date.now();
+  heard = waitingSince = Date.now();
   stale.hidden = true;
 }
 
@@ -18,28 +21,50 @@ function broken() {
   stale.hidden = false;
 }
 
+// What a person has done to the page stays: what is open, typed, ticked or chosen, and all inside of data-keep.
+function mayChange(name, node) {
+  if (name === "open") return false;
+  if (name === "value" && "defaultValue" in node) return node.value === node.defaultValue;
+  if (name === "checked") return node.checked === node.defaultChecked;
+  if (name === "selected") return !chosen(node.closest("select"));
+  return true;
+}
+
+function chosen(select) {
+  const standing = Array.from(select.options).findIndex((option) => option.defaultSelected);
+  return select.selectedIndex !== Math.max(standing, 0);
+}
+
 function swap(html) {
-  const opened = Array.from(main.querySelectorAll("details[open][id]"), (one) => one.id);
   const focused = main.contains(document.activeElement) ? document.activeElement.id : "";
-  const parsed = new DOMParser().parseFromString(html, "text/html");
-  main.replaceChildren(...parsed.body.childNodes);
-  opened.map((id) => document.getElementById(id)).forEach((one) => { if (one) one.open = true; });
+  Idiomorph.morph(main, html, {
+    morphStyle: "innerHTML",
+    callbacks: {
+      beforeNodeMorphed: (node) => !(node.dataset && "keep" in node.dataset),
+      beforeAttributeUpdated: mayChange,
+    },
+  });
   const again = focused && document.getElementById(focused);
-  if (again) again.focus({ preventScroll: true });
+  if (again && again !== document.activeElement) again.focus({ preventScroll: true });
   const title = main.querySelector("[data-title]");
   if (title) document.title = title.dataset.title;
+  main.dispatchEvent(new CustomEvent("fragment", { bubbles: true }));
 }
 
 async function refresh(digest) {
-  if (fetching || digest === shown) return;
+  wanted = digest;
+  if (fetching) return;
   fetching = true;
   try {
-    const answer = await fetch(main.dataset.fragment, { cache: "no-store" });
-    if (answer.status === 401) return location.reload(); // nobody is signed in any more: the server says where to
-    if (!answer.ok) throw new Error(String(answer.status));
-    swap(await answer.text());
-    shown = digest;
-    live();
+    while (wanted !== shown && stream) {
+      const digestNow = wanted;
+      const answer = await fetch(main.dataset.fragment, { cache: "no-store" });
+      if (answer.status === 401) return location.reload(); // nobody is signed in any more: the server says where to
+      if (!answer.ok) throw new Error(String(answer.status));
+      swap(await answer.text());
+      shown = digestNow;
+    }
+    if (stream) live();
   } catch {
     broken();
   } finally {
@@ -48,18 +73,30 @@ async function refresh(digest) {
 }
 
 function listen() {
-  const stream = new EventSource("/events");
-  stream.addEventListener("state", (event) => (event.data === shown ? live() : refresh(event.data)));
-  stream.addEventListener("signed_out", () => location.reload());
-  stream.addEventListener("error", () => {
+  if (stream || document.hidden) return;
+  const mine = new EventSource("/events");
+  stream = mine;
+  waitingSince = Date.now();
+  mine.addEventListener("state", (event) => (event.data === shown ? live() : refresh(event.data)));
+  mine.addEventListener("signed_out", () => location.reload());
+  mine.addEventListener("error", () => {
+    if (stream !== mine) return;
     broken();
-    if (stream.readyState !== EventSource.CLOSED) return;
-    setTimeout(listen, 5000); // refused: it does not retry by itself
-    refresh(""); // and this tells why
+    if (mine.readyState !== EventSource.CLOSED) return; // it comes back by itself
+    stream = null; // refused: it does not
+    setTimeout(listen, 5000);
+    fetch(main.dataset.fragment).then((answer) => { if (answer.status === 401) location.reload(); }, () => {});
   });
+}
+
+function hush() {
+  if (!stream) return;
+  stream.close();
+  stream = null;
 }
 
 if (main) {
   listen();
-  setInterval(() => { if (Date.now() - heard > patience) broken(); }, 1000);
+  document.addEventListener("visibilitychange", () => (document.hidden ? hush() : listen()));
+  setInterval(() => { if (stream && Date.now() - waitingSince > patience) broken(); }, 1000);
 }

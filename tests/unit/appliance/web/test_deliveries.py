@@ -121,5 +121,5 @@ def test_a_commitment_that_is_awaited_and_then_given(rows: Rows) -> None:
         delivered(conn, held, "committed; transaction 1.2.3, stored with status 0x0000", NOW + 1)
     view = views(rows)["pacs-main"]
     assert (view.waiting, view.awaited, view.last_receipt) == (0, 0, "committed")
-    assert "Latest receipt: committed." in rows.client().get("/link").text
+    assert "<dt>Latest receipt</dt><dd>committed</dd>" in rows.client().get("/link").text
     assert "committed; transaction 1.2.3" in rows.client().get("/studies/1.2").text

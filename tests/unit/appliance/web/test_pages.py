@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import parse_qsl
 
 import pytest
 from jinja2 import UndefinedError
 
+from appliance.web.listing import Place, WorklistRequest
+from appliance.web.overview import read_request
 from appliance.web.pages import FOLDER, make_templates, title_count, worklist_query
-from appliance.web.worklist import WorklistRequest
 from tests.unit.appliance.web.rows import Rows
 
 
@@ -32,18 +34,30 @@ def test_no_template_switches_escaping_off() -> None:
 def test_style_and_script_fetch_nothing_from_elsewhere() -> None:
     """The box may be without any network."""
     for file in (FOLDER / "static").iterdir():
-        content = file.read_text().replace("http://www.w3.org/2000/svg", "")
+        content = re.sub("http://www.w3.org/(2000/svg|1999/xhtml)", "", file.read_text())
         assert not re.search(r"https?://|@import|url\(", content), file.name
 
 
 def test_a_query_string_names_only_what_is_asked_for() -> None:
     """The plain worklist has a plain address."""
-    asked = WorklistRequest(show="urgent", page=3)
+    place = Place(0, 1780000000.125, "1.2&3_4")
+    asked = WorklistRequest(show="urgent", search="doe & roe", after=place)
     assert worklist_query(WorklistRequest()) == ""
-    assert worklist_query(asked) == "?show=urgent&page=3"
-    assert worklist_query(asked, page=1) == "?show=urgent"
-    assert worklist_query(asked, order="arrival", show="all", page=1, before=1.5, before_uid="a&b") == (
-        "?order=arrival&before=1.5&before_uid=a%26b"
+    assert worklist_query(asked) == "?show=urgent&search=doe+%26+roe"
+    assert worklist_query(asked, show="all", after=place) == ("?search=doe+%26+roe&after=0_1780000000.125_1.2%263_4")
+    assert worklist_query(WorklistRequest(), last=True) == "?last=True"
+
+
+def test_an_address_says_all_of_a_request(rows: Rows) -> None:
+    """What a page links to asks for the same again."""
+    place = Place(3, 1780000000.1, "1.2_3")
+    asked = WorklistRequest(
+        "arrival", "routine", "a b", "DX", "CT 1", "chest", "2026-11-01", "2026-11-20", before=place
+    )
+    query = worklist_query(asked, before=place)
+    assert read_request(dict(parse_qsl(query[1:]))) == asked
+    assert read_request({"after": "no place", "show": "x", "order": "x", "search": " a\tb "}) == WorklistRequest(
+        search="a b"
     )
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy import text
-
-from appliance.web.worklist import PAGE_ROWS, WINDOW, Worklist, WorklistRequest, worklist
+from appliance.web.listing import PAGE_ROWS, Place, WorklistRequest
+from appliance.web.worklist import Worklist, worklist
 from store_forward.database import reading
 from tests.unit.appliance.web.rows import Rows
 
@@ -30,7 +29,16 @@ def test_urgency_comes_before_time_and_the_latest_first(rows: Rows) -> None:
     page = read(rows)
     assert uids(page) == ["5", "2", "4", "3", "1"]
     assert [row.study_instance_uid for row in page.pending] == ["6"]
-    assert page.counts == {"urgent": 2, "escalate": 1, "not_triaged": 1, "routine": 1, "all": 5, "disagrees": 0}
+    assert page.pending_count == 1
+    assert page.counts == {
+        "urgent": 2,
+        "escalate": 1,
+        "not_triaged": 1,
+        "routine": 1,
+        "all": 5,
+        "disagrees": 0,
+        "provisional": 0,
+    }
 
 
 def test_an_answer_moves_a_study(rows: Rows) -> None:
@@ -47,27 +55,6 @@ def test_one_kind_only(rows: Rows) -> None:
     rows.study("3", "routine")
     assert uids(read(rows, WorklistRequest(show="disagrees"))) == ["1"]
     assert uids(read(rows, WorklistRequest(show="routine"))) == ["3"]
-
-
-def test_pages_hold_every_study_once(rows: Rows) -> None:
-    """Walking through the pages loses and repeats nothing, and a page too far shows the last."""
-    for number in range(2 * PAGE_ROWS + 1):
-        rows.study(f"1.{number}", "routine", ago_s=float(number))
-    pages = [read(rows, WorklistRequest(page=page)) for page in (1, 2, 3)]
-    assert [len(page.rows) for page in pages] == [PAGE_ROWS, PAGE_ROWS, 1]
-    assert len({uid for page in pages for uid in uids(page)}) == 2 * PAGE_ROWS + 1
-    assert uids(read(rows, WorklistRequest(page=99))) == uids(pages[2])
-
-
-def test_the_list_by_arrival_goes_on_where_it_stopped(rows: Rows) -> None:
-    """Also when more studies than a page holds arrived in one instant."""
-    for number in range(PAGE_ROWS + 5):
-        rows.study(f"1.{number:03}", "routine", ago_s=10.0)
-    first = read(rows, WorklistRequest(order="arrival"))
-    assert first.older is not None
-    second = read(rows, WorklistRequest("arrival", before=first.older[0], before_uid=first.older[1]))
-    assert second.older is None
-    assert sorted(uids(first) + uids(second)) == [f"1.{number:03}" for number in range(PAGE_ROWS + 5)]
 
 
 def test_only_present_findings_count_and_the_highest_per_name(rows: Rows) -> None:
@@ -93,11 +80,24 @@ def test_patient_fields_are_not_even_read_when_hidden(rows: Rows) -> None:
     assert (shown.patient_name, shown.patient_id, shown.accession_number) == ("DOE^JANE", "77", "A1")
 
 
-def test_the_window_is_searched_by_its_index(rows: Rows) -> None:
-    """A full scan of an encrypted database is slow; both orders go through studies_by_arrival."""
-    columns = "study_instance_uid, last_received_at FROM studies"
-    order = f"ORDER BY last_received_at DESC, study_instance_uid DESC LIMIT {WINDOW}"
-    for where in ("", "WHERE last_received_at <= 5 AND (last_received_at < 5 OR study_instance_uid < '1')"):
-        with reading(rows.engine) as conn:
-            plan = conn.execute(text(f"EXPLAIN QUERY PLAN SELECT {columns} {where} {order}")).all()
-        assert "studies_by_arrival" in str(plan)
+def test_what_a_full_model_has_changed_is_amended(rows: Rows) -> None:
+    """Not what it has confirmed, nor what it cannot change."""
+    rows.study("1", "escalate", answer_decision="routine", answered_at=1.0)
+    rows.study("2", "urgent", answer_decision="urgent", answered_at=1.0, agreement="agrees")
+    rows.study("3", "urgent", answer_decision="routine", answered_at=1.0, agreement="disagrees")
+    rows.study("4", "routine", answer_decision="escalate", answered_at=1.0, answer_basis="features")
+    rows.study("5", "routine")
+    found = {row.study_instance_uid: row.amended for row in read(rows).rows}
+    assert found == {"1": True, "2": False, "3": False, "4": False, "5": False}
+
+
+def test_a_long_queue_is_counted_whole_and_shown_in_part(rows: Rows) -> None:
+    """What is in progress stands apart, the latest first; all of it has a list of its own."""
+    for number in range(PAGE_ROWS + 3):
+        rows.study(f"1.{number:02}", ago_s=float(number))
+    page = read(rows)
+    assert (page.rows, page.pending_count) == ((), PAGE_ROWS + 3)
+    assert [row.study_instance_uid for row in page.pending][:2] == ["1.00", "1.01"]
+    listed = read(rows, WorklistRequest(show="pending"))
+    assert (len(listed.rows), listed.pending) == (PAGE_ROWS, ())
+    assert listed.older == Place(4, listed.rows[-1].last_received_at, listed.rows[-1].study_instance_uid)
