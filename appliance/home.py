@@ -7,7 +7,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from appliance import schema as schema  # its tables must be known before the database is made
+from appliance import labels as labels  # its tables must be known before the database is made
+from appliance import schema as schema  # likewise
 from appliance.dicomweb import held_tables as held_tables  # likewise
 from appliance.disk import tables as tables  # likewise
 from appliance.disk.database_file import DATABASE
@@ -16,6 +17,7 @@ from appliance.ingest import step_tables as step_tables  # likewise
 from appliance.results import commitments as commitments  # likewise
 from appliance.settings import Settings
 from appliance.standby import state as state  # likewise
+from appliance.triage import person_tables as person_tables  # likewise
 from store_forward import outbox as outbox  # likewise
 from store_forward.database import create_schema, open_database
 from store_forward.spool import Spool

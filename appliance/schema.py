@@ -104,6 +104,15 @@ Index(
     sqlite_where=studies.c.escalated.is_(True),
 )
 
+#: The heat map of the image that decided, alone: a PNG whose alpha is the map, laid over the whole of that image.
+heat_map_layers = Table(
+    "heat_map_layers",
+    METADATA,
+    Column("study_instance_uid", Text, ForeignKey("studies.study_instance_uid"), primary_key=True),
+    Column("sop_instance_uid", Text, nullable=False),
+    Column("digest", Text, nullable=False, index=True),
+)
+
 instances = Table(
     "instances",
     METADATA,

@@ -11,7 +11,7 @@ from appliance.disk.quarantine import TROUBLE_WORDS, Trouble
 from appliance.disk.removals import DELETED
 from appliance.disk.tables import deletions, quarantined
 from appliance.results.outcome import lines_in_words
-from appliance.schema import findings, instances, studies, study_events
+from appliance.schema import findings, heat_map_layers, instances, studies, study_events
 from appliance.web.worklist import StudyRow, study_rows
 from models.decision import Lines, Thresholds
 from store_forward.outbox import deliveries, delivery_events
@@ -137,7 +137,9 @@ def refers_to(conn: Connection, study_instance_uid: str, digest: str) -> bool:
     """Whether the study's row names this spool object as one of its pictures."""
     query = select(studies.c.thumbnail, studies.c.heat_map).where(studies.c.study_instance_uid == study_instance_uid)
     row = conn.execute(query).one_or_none()
-    return row is not None and digest in (row.thumbnail, row.heat_map)
+    layer = select(heat_map_layers.c.digest).where(heat_map_layers.c.study_instance_uid == study_instance_uid)
+    pictures = [*(row or ()), *conn.execute(layer).scalars()]
+    return digest in pictures
 
 
 def _box_reader(row: Any) -> Reader | None:
