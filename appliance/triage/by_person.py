@@ -7,6 +7,7 @@ before stays in the history.
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, func, insert, select, update
@@ -29,26 +30,26 @@ _DECIDED: Final = (StudyState.DECIDED, StudyState.SETTLED)
 _SENT: Final = DeliveryState.DELIVERED.value
 
 
+class Hindrance(StrEnum):
+    """Why it cannot be done; the page has a sentence with the repair for each."""
+
+    UNKNOWN = "unknown"
+    UNDER_WAY = "under_way"
+    DELETED = "deleted"
+    DAMAGED = "damaged"
+    NO_CLOUD = "no_cloud"
+    ANSWERED = "answered"
+    ASKED_ALREADY = "asked_already"
+    NOTHING_TO_SEND = "nothing_to_send"
+    RESULT_GONE = "result_gone"
+
+
 class NotNow(Exception):
-    """It cannot be done with this study as it stands. ``cause`` is a word of :data:`WHY_NOT`; nothing was changed."""
+    """It cannot be done with this study as it stands, and nothing was changed."""
 
-    def __init__(self, cause: str) -> None:
-        super().__init__(WHY_NOT[cause])
-        self.cause = cause
-
-
-#: Why not, and what to do instead.
-WHY_NOT: Final = {
-    "unknown": "There is no study with this UID on this box.",
-    "under_way": "The study is being received or read; ask again when it is decided.",
-    "deleted": "Its images are no longer on this box; send them again from their source.",
-    "damaged": "One of its images is missing or damaged; run scanside check, then send it again from its source.",
-    "no_cloud": "No cloud is configured on this box; set cloud.url.",
-    "answered": "The full model has already answered for these images.",
-    "asked_already": "It has been asked for already and is being made ready.",
-    "nothing_to_send": "This study has no results for that destination.",
-    "result_gone": "The result is no longer on this box; have the study read again.",
-}
+    def __init__(self, why: Hindrance) -> None:
+        super().__init__(why.value)
+        self.why = why
 
 
 def rerun(connection: Connection, spool: Spool, uid: str, person: str, now: float) -> None:
@@ -58,7 +59,7 @@ def rerun(connection: Connection, spool: Spool, uid: str, person: str, now: floa
     record_event(connection, uid, now, "rerun", person or NOBODY)
     read_again(connection, spool, uid, f"{person or NOBODY} asked for it; before it was {study.decision}", now)
     if _study(connection, uid).state != StudyState.COMPLETE:
-        raise NotNow("damaged")
+        raise NotNow(Hindrance.DAMAGED)
 
 
 def escalate_now(connection: Connection, uid: str, has_cloud: bool, person: str, now: float) -> None:
@@ -69,9 +70,9 @@ def escalate_now(connection: Connection, uid: str, has_cloud: bool, person: str,
     """
     study = _decided(connection, uid)
     if not has_cloud:
-        raise NotNow("no_cloud")
+        raise NotNow(Hindrance.NO_CLOUD)
     if study.answered_at is not None and study.answer_basis != "features":
-        raise NotNow("answered")
+        raise NotNow(Hindrance.ANSWERED)
     queued = connection.execute(
         select(deliveries.c.id, deliveries.c.state).where(
             deliveries.c.subject == uid,
@@ -81,7 +82,7 @@ def escalate_now(connection: Connection, uid: str, has_cloud: bool, person: str,
     ).first()
     if queued is not None:
         if queued.state == _SENT:
-            raise NotNow("asked_already")
+            raise NotNow(Hindrance.ASKED_ALREADY)
         retry(connection, [queued.id], now)
         hasten(connection, queued.id, URGENT)
     else:
@@ -94,7 +95,7 @@ def _ask(connection: Connection, study: Row[Any], person: str, now: float) -> No
     c = asked_escalations.c
     same = (c.study_instance_uid == study.study_instance_uid) & (c.revision == study.revision) & c.done_at.is_(None)
     if connection.execute(select(c.id).where(same)).first() is not None:
-        raise NotNow("asked_already")
+        raise NotNow(Hindrance.ASKED_ALREADY)
     row = {"study_instance_uid": study.study_instance_uid, "revision": study.revision, "person": person}
     connection.execute(insert(asked_escalations).values(**row, asked_at=now))
 
@@ -111,10 +112,10 @@ def resend(connection: Connection, spool: Spool, uid: str, destination: str, per
     rows = connection.execute(select(deliveries).where(results, c.kind.not_in(ESCALATIONS)).order_by(c.id)).all()
     latest = {row.kind: row for row in rows}
     if not latest:
-        raise NotNow("nothing_to_send")
+        raise NotNow(Hindrance.NOTHING_TO_SEND)
     sent = [row for row in latest.values() if row.state == _SENT]
     if not all(spool.path(row.payload).exists() for row in latest.values()):
-        raise NotNow("result_gone")
+        raise NotNow(Hindrance.RESULT_GONE)
     retry(connection, [row.id for row in latest.values() if row.state != _SENT], now)
     for row in sent:
         enqueue(connection, _once_more(connection, row), now)
@@ -139,18 +140,18 @@ def _once_more(connection: Connection, row: Row[Any]) -> DeliveryRequest:
 def _decided(connection: Connection, uid: str) -> Row[Any]:
     study = _study(connection, uid)
     if study.decision is None or study.state not in _DECIDED:
-        raise NotNow("under_way")
+        raise NotNow(Hindrance.UNDER_WAY)
     return study
 
 
 def _study(connection: Connection, uid: str) -> Row[Any]:
     study = connection.execute(select(studies).where(studies.c.study_instance_uid == uid)).one_or_none()
     if study is None:
-        raise NotNow("unknown")
+        raise NotNow(Hindrance.UNKNOWN)
     return study
 
 
 def _require_images(connection: Connection, uid: str) -> None:
     gone = select(deletions.c.id).where(deletions.c.study_instance_uid == uid, deletions.c.state.in_(DELETED))
     if connection.execute(gone).first() is not None:
-        raise NotNow("deleted")
+        raise NotNow(Hindrance.DELETED)

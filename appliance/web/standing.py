@@ -41,7 +41,7 @@ CONFIRMATION_WORDS = {
     Confirmation.ANSWERED: "answered by the full model",
     Confirmation.FROM_FEATURES: "answered from features alone, the full model has not read it",
     Confirmation.DISAGREES: "box and cloud disagree",
-    Confirmation.REOPENED: "a late image came: being read again",
+    Confirmation.REOPENED: "being read again: a late image came, or a person asked",
 }
 
 DECISION_WORDS = {

@@ -22,12 +22,15 @@ function swap(html) {
   const opened = Array.from(main.querySelectorAll("details[open][id]"), (one) => one.id);
   const focused = main.contains(document.activeElement) ? document.activeElement.id : "";
   const parsed = new DOMParser().parseFromString(html, "text/html");
-  main.replaceChildren(...parsed.body.childNodes);
+  const parts = parsed.querySelectorAll("[data-live]"); // a page with such parts keeps what stands between them
+  parts.forEach((part) => document.getElementById(part.id)?.replaceWith(part));
+  if (!parts.length) main.replaceChildren(...parsed.body.childNodes);
   opened.map((id) => document.getElementById(id)).forEach((one) => { if (one) one.open = true; });
   const again = focused && document.getElementById(focused);
   if (again) again.focus({ preventScroll: true });
   const title = main.querySelector("[data-title]");
   if (title) document.title = title.dataset.title;
+  document.dispatchEvent(new Event("swapped"));
 }
 
 async function refresh(digest) {
