@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from appliance.web.language import gettext as _
+from appliance.web.wording import percent_words
 from models.decision import Decision
 
 
@@ -17,7 +18,7 @@ def explained(row: Any) -> tuple[str, ...]:
 
 def _lines(row: Any) -> str:
     said = {
-        "probability": _percent(row.abnormality),
+        "probability": percent_words(row.abnormality),
         "below": _percent(row.routine_below),
         "above": _percent(row.urgent_from),
     }

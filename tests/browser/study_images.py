@@ -26,7 +26,7 @@ def ct_series(folder: Path) -> list[Path]:
         slice_ = _image(stored, "MONOCHROME2", study, series)
         slice_.Modality, slice_.SOPClassUID = "CT", CTImageStorage
         slice_.file_meta.MediaStorageSOPClassUID = CTImageStorage
-        slice_.PatientName = "<b onclick=alert(1)>Bold</b>^Markup"
+        slice_.PatientName = "<b onclick>Bold</b>^Markup"
         slice_.InstanceNumber = (3 * number) % SLICES + 1
         slice_.ImagePositionPatient, slice_.ImageOrientationPatient = [0, 0, 2.0 * number], [1, 0, 0, 0, 1, 0]
         slice_.PixelSpacing, slice_.SliceThickness = [0.5, 0.5], 2
