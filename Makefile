@@ -10,7 +10,7 @@ TOOLS_BIN  := $(TOOLS_VENV)/bin
 TOOLS      := $(TOOLS_VENV)/.installed
 DEMO_FLAGS := $(if $(ONCE),--once --json) $(if $(IMAGES),--images "$(IMAGES)")
 
-.PHONY: demo test check interop browser crash link soak fuzz throughput load supply vulnerabilities bench lab format clean help
+.PHONY: demo test check interop browser viewer crash link soak fuzz throughput load supply vulnerabilities bench lab format clean help
 
 help:             ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ interop: $(DONE) .debian-peers .browser ## against Debian's DCMTK, Orthanc, dico
 
 browser: $(DONE) .browser ## the page alone, in Debian's Chromium
 	$(PYTEST) -m browser tests
+
+viewer:           ## build the study page's viewer anew from appliance/web/viewer (needs Node.js and npm)
+	cd appliance/web/viewer && npm ci --ignore-scripts --no-audit --no-fund && node build.mjs
 
 crash: $(DONE) .debian-peers ## hurt every process at system calls and at random times (POINTS=n, POINTS=all)
 	POINTS=$(or $(POINTS),1000) $(PYTEST) -m crash tests

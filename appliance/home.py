@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from appliance import labels as labels  # its tables must be known before the database is made
 from appliance import schema as schema  # its tables must be known before the database is made
 from appliance import study_index as study_index  # likewise
 from appliance.audit import trail as trail  # likewise
@@ -20,6 +21,7 @@ from appliance.people.tables import users as users  # likewise
 from appliance.results import commitments as commitments  # likewise
 from appliance.settings import Settings
 from appliance.standby import state as state  # likewise
+from appliance.triage import person_tables as person_tables  # likewise
 from store_forward import outbox as outbox  # likewise
 from store_forward.database import create_schema, open_database
 from store_forward.spool import Spool

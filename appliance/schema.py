@@ -116,6 +116,15 @@ for _filtered in ("doubt", "modalities", "calling_ae_title", "pack"):
         sqlite_where=studies.c.urgency.is_not(None),
     )
 
+#: The heat map of the image that decided, alone: a PNG whose alpha is the map, laid over the whole of that image.
+heat_map_layers = Table(
+    "heat_map_layers",
+    METADATA,
+    Column("study_instance_uid", Text, ForeignKey("studies.study_instance_uid"), primary_key=True),
+    Column("sop_instance_uid", Text, nullable=False),
+    Column("digest", Text, nullable=False, index=True),
+)
+
 instances = Table(
     "instances",
     METADATA,

@@ -58,7 +58,7 @@ class Picture:
 
 def frame_of(path: Path, number: int, native: bool, limits: PixelLimits) -> Frame | NoSuchFrame | Unreadable:
     """Frame ``number``, from 1, as stored; with ``native`` decompressed, little endian."""
-    found = _one_frame(path, number, limits)
+    found = one_frame(path, number, limits)
     if not isinstance(found, Dataset):
         return found
     syntax = UID(found.file_meta.TransferSyntaxUID)
@@ -77,7 +77,7 @@ def frame_of(path: Path, number: int, native: bool, limits: PixelLimits) -> Fram
 
 def rendered(path: Path, number: int, picture: Picture, limits: PixelLimits) -> bytes | NoSuchFrame | Unreadable:
     """Frame ``number``, from 1, as a JPEG or PNG file (PS3.18 8.3.5)."""
-    found = _one_frame(path, number, limits)
+    found = one_frame(path, number, limits)
     if not isinstance(found, Dataset):
         return found
     try:
@@ -93,7 +93,7 @@ def rendered(path: Path, number: int, picture: Picture, limits: PixelLimits) -> 
     return data.tobytes() if written else Unreadable("the picture cannot be written")
 
 
-def _one_frame(path: Path, number: int, limits: PixelLimits) -> Dataset | NoSuchFrame | Unreadable:
+def one_frame(path: Path, number: int, limits: PixelLimits) -> Dataset | NoSuchFrame | Unreadable:
     """The data set as if this frame were its only one. Raises OSError: the disk failed."""
     dataset = open_file(path, limits.max_decoded_bytes, with_pixels=False)
     if isinstance(dataset, Unreadable):

@@ -19,7 +19,7 @@ from appliance.disk.removals import DELETED
 from appliance.disk.tables import deletions, quarantined, removals
 from appliance.history import record_event
 from appliance.home import Home
-from appliance.schema import StudyState, instances, set_aside, studies
+from appliance.schema import StudyState, heat_map_layers, instances, set_aside, studies
 from store_forward import outbox
 from store_forward.database import reading, writing
 from store_forward.outbox import DeliveryState, deliveries
@@ -82,6 +82,7 @@ def known_digests(connection: Connection, only: str | None = None) -> set[str]:
         removals.c.digest,
         studies.c.heat_map,
         studies.c.thumbnail,
+        heat_map_layers.c.digest,
     )
     queries = [select(one).where(one.is_not(None) if only is None else one == only) for one in columns]
     return set(connection.execute(union(*queries)).scalars())

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from appliance.disk.days import count_deleted
 from appliance.disk.tables import DeletionState, deletions, removals
-from appliance.schema import instances, set_aside, studies
+from appliance.schema import heat_map_layers, instances, set_aside, studies
 from store_forward.database import reading, writing
 from store_forward.durable import sync_folder
 from store_forward.outbox import DeliveryState, deliveries
@@ -31,6 +31,13 @@ def ask_removal(connection: Connection, study_instance_uid: str, digests: Iterab
     for digest in digests:
         row = insert(removals).values(digest=digest, study_instance_uid=study_instance_uid)
         connection.execute(row.on_conflict_do_nothing())
+
+
+def take_layer(connection: Connection, study_instance_uid: str) -> list[str]:
+    """Forget the study's heat map layer; returns the digest of its object, if there was one."""
+    c = heat_map_layers.c
+    gone = delete(heat_map_layers).where(c.study_instance_uid == study_instance_uid).returning(c.digest)
+    return list(connection.execute(gone).scalars())
 
 
 def needed(connection: Connection, digests: Collection[str]) -> set[str]:
@@ -51,6 +58,7 @@ def needed(connection: Connection, digests: Collection[str]) -> set[str]:
                 .where((state != DeliveryState.DELIVERED.value) | subject.not_in(gone)),
                 select(studies.c.heat_map).where(studies.c.heat_map.in_(digests)),
                 select(studies.c.thumbnail).where(studies.c.thumbnail.in_(digests)),
+                select(heat_map_layers.c.digest).where(heat_map_layers.c.digest.in_(digests)),
                 select(set_aside.c.file_digest).where(set_aside.c.file_digest.in_(digests)),
             )
         ).scalars()

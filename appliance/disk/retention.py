@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, insert, 
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from appliance.audit.kept import study_deleted
-from appliance.disk.removals import DELETED, ask_removal, remove_some
+from appliance.disk.removals import DELETED, ask_removal, remove_some, take_layer
 from appliance.disk.tables import DeletionState, deletions, removals
 from appliance.history import record_event
 from appliance.schema import StudyState, instances, studies
@@ -117,7 +117,8 @@ def begin(connection: Connection, uid: str, condition: ColumnElement[bool], now:
     for digests in (of_study, payloads):
         going = upsert(removals).from_select(["digest", "study_instance_uid"], digests.distinct())
         connection.execute(going.on_conflict_do_nothing())
-    ask_removal(connection, uid, (digest for digest in (row.heat_map, row.thumbnail) if digest))
+    pictures = (row.heat_map, row.thumbnail, *take_layer(connection, uid))
+    ask_removal(connection, uid, (digest for digest in pictures if digest))
     connection.execute(update(studies).where(studies.c.study_instance_uid == uid).values(heat_map=None, thumbnail=None))
     connection.execute(
         insert(deletions).values(

@@ -34,7 +34,7 @@ BURNED_IN = "NOT FOR DIAGNOSIS – RESEARCH USE"
 SERIES_NUMBER = 9702
 LONGEST_SIDE_PX = 1024
 #: Share of the colour where the heat map is at its hottest; the image stays visible under it.
-_STRONGEST_BLEND = 0.45
+STRONGEST_BLEND = 0.45
 _SHORT_DIGEST = 12
 _MOST_FINDINGS = 4
 
@@ -56,9 +56,19 @@ def overlay(pixels: GreyImage, heat_map: GreyImage | None, longest_side_px: int)
     heat = np.clip(np.nan_to_num(np.asarray(heat_map, np.float32), nan=0.0), 0.0, 1.0)
     heat = np.asarray(cv2.resize(heat, (grey.shape[1], grey.shape[0]), interpolation=cv2.INTER_LINEAR))
     bgr = cv2.applyColorMap((heat * 255.0).astype(np.uint8), cv2.COLORMAP_TURBO)
-    share = _STRONGEST_BLEND * heat[:, :, np.newaxis]
+    share = STRONGEST_BLEND * heat[:, :, np.newaxis]
     blended = rgb * (1.0 - share) + np.asarray(bgr)[:, :, ::-1] * share
     return np.asarray(np.rint(blended), np.uint8)
+
+
+def heat_layer(heat_map: GreyImage) -> bytes:
+    """The map alone as a PNG file with alpha: its colours, and as alpha ``heat_map``, ``(h, w)`` of 0..1.
+
+    Drawn at 0.45 over the whole of the image, whatever the size of either, it gives what :func:`overlay` does.
+    """
+    heat = (np.clip(np.nan_to_num(np.asarray(heat_map, np.float32), nan=0.0), 0.0, 1.0) * 255.0).astype(np.uint8)
+    bgr = np.asarray(cv2.applyColorMap(heat, cv2.COLORMAP_TURBO))
+    return _png(np.ascontiguousarray(np.dstack([bgr, heat])))
 
 
 def as_png(rgb: RgbImage) -> bytes:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, insert, select, update
 
 from appliance.disk.days import count_made
-from appliance.disk.removals import ask_removal
+from appliance.disk.removals import ask_removal, take_layer
 from appliance.history import record_event
 from appliance.results.outcome import StudyOutcome
-from appliance.schema import StudyState, answers, findings, instances, studies
+from appliance.schema import StudyState, answers, findings, heat_map_layers, instances, studies
 from appliance.standby.marks import about, apply_marks
 from appliance.triage.deliveries import ESCALATIONS
 from appliance.triage.queue import Claim, settle_if_done, still_ours
@@ -32,6 +32,7 @@ class Prepared:
     ruled: tuple[str, ...] = ()
     left_out_by: Mapping[str, str] = field(default_factory=dict)
     """By SOP Instance UID: the rule that says it is not to be read."""
+    heat_layer: str | None = None
 
 
 def commit_outcome(connection: Connection, claim: Claim, prepared: Prepared) -> bool:
@@ -78,8 +79,13 @@ def _write_rules(connection: Connection, uid: str, prepared: Prepared) -> None:
 def _replace_pictures(connection: Connection, uid: str, prepared: Prepared) -> None:
     """Those of an earlier revision are for nobody any more."""
     old = connection.execute(select(studies.c.heat_map, studies.c.thumbnail).where(studies.c.study_instance_uid == uid))
-    new = (prepared.heat_map, prepared.thumbnail)
+    new = (prepared.heat_map, prepared.thumbnail, prepared.heat_layer)
     ask_removal(connection, uid, (digest for row in old for digest in row if digest and digest not in new))
+    ask_removal(connection, uid, (digest for digest in take_layer(connection, uid) if digest not in new))
+    shown = prepared.outcome.shown
+    if prepared.heat_layer is not None and shown is not None:
+        values = {"sop_instance_uid": shown.sop_instance_uid, "digest": prepared.heat_layer}
+        connection.execute(insert(heat_map_layers).values(study_instance_uid=uid, **values))
 
 
 def reuse_answer(connection: Connection, payload: str) -> None:

@@ -15,7 +15,7 @@ from appliance.privacy.errors import CannotDeidentify
 from appliance.privacy.package import package_study
 from appliance.results.event import Event, event_id, event_of
 from appliance.results.outcome import ImageFinding, StudyOutcome
-from appliance.results.picture import as_png, overlay
+from appliance.results.picture import as_png, heat_layer, overlay
 from appliance.rules.verdict import NO_ORDERS, Orders
 from appliance.settings import EventType, Settings
 from appliance.triage.asked import Asked, features_of
@@ -69,6 +69,7 @@ class PayloadMaker:
         heat_map = read[index].heat_map if read else None
         picture = self._keep(as_png(overlay(shown[1], heat_map, _PAGE_PICTURE_PX))) if shown else None
         small = self._keep(as_png(overlay(shown[1], heat_map, _THUMBNAIL_PX))) if shown else None
+        layer = self._keep(heat_layer(heat_map)) if shown and heat_map is not None else None
         was_read = index < len(read) and read[index].pack is not None
         deciding = Shown(*shown, heat_map) if shown and was_read else None
         documents = self._documents.decided(_sources(paths, read), outcome, deciding)
@@ -81,6 +82,7 @@ class PayloadMaker:
             latency_ms=sum(result.latency_ms.total for result in read) if read else None,
             heat_map=picture.digest if picture else None,
             thumbnail=small.digest if small else None,
+            heat_layer=layer.digest if layer else None,
             notes=tuple(note for note in (*documents.notes, asked.withheld) if note),
         )
 

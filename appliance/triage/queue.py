@@ -6,11 +6,11 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, select, update
+from sqlalchemy import Connection, Row, and_, func, select, update
 
 from appliance.history import record_event
 from appliance.results.outcome import Earlier
-from appliance.schema import StudyState, instances, studies
+from appliance.schema import StudyState, instances, studies, study_events
 from appliance.triage.deliveries import IMAGE
 from store_forward.outbox import deliveries
 
@@ -22,6 +22,7 @@ class Claim:
     """One study at one revision, with its instances as ``(sop_instance_uid, file_digest)`` in a fixed order.
 
     ``before`` is what was last decided about it, if anything was; ``senders`` says of each instance who sent it.
+    ``reruns`` is how often people have asked for it to be read again.
     """
 
     study_instance_uid: str
@@ -30,11 +31,17 @@ class Claim:
     instances: tuple[tuple[str, str], ...]
     before: Earlier | None = None
     senders: tuple[str, ...] = ()
+    reruns: int = 0
 
     @property
     def images_digest(self) -> str:
-        """Names the set of images: the same on every box that holds the same SOP Instance UIDs of this study."""
-        return hashlib.sha256("\n".join(sorted(uid for uid, _ in self.instances)).encode()).hexdigest()
+        """Names the set of images: the same on every box that holds the same SOP Instance UIDs of this study.
+
+        What a person asked to be read again has another name each time: other packs may say something else about the
+        same images, and that goes out as documents of its own.
+        """
+        names = [*sorted(uid for uid, _ in self.instances), *([f"rerun {self.reruns}"] if self.reruns else [])]
+        return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
     @property
     def earlier(self) -> Earlier | None:
@@ -90,7 +97,9 @@ def claim_next(connection: Connection, now: float) -> Claim | None:
     senders = tuple(member.source for member in members)
     answered = row.answer_basis if row.answered_at is not None else None
     before = Earlier(row.images_digest, answered) if row.images_digest else None
-    return Claim(uid, row.revision, row.triage_attempts + 1, files, before, senders)
+    asked = select(func.count()).where(study_events.c.study_instance_uid == uid, study_events.c.kind == "rerun")
+    reruns = connection.execute(asked).scalar_one()
+    return Claim(uid, row.revision, row.triage_attempts + 1, files, before, senders, reruns)
 
 
 def still_ours(connection: Connection, claim: Claim) -> bool:

@@ -22,6 +22,7 @@ from appliance.rules.verdict import UNRULED, Verdict
 from appliance.schema import studies
 from appliance.settings import Settings
 from appliance.triage.amend import apply_next_answer
+from appliance.triage.asked_escalation import carry_out_next
 from appliance.triage.messages import apply_next_message, lines_in_use
 from appliance.triage.outcome_rows import Prepared, commit_outcome
 from appliance.triage.payloads import PayloadMaker
@@ -84,6 +85,8 @@ class TriageWorker:
         if not self._has_room():
             return False
         if apply_next_answer(self._engine, self._payloads, self._home.spool, now):
+            return True
+        if carry_out_next(self._engine, self._payloads, self._home.spool, self._settings.limits.triage_attempts, now):
             return True
         if self._asking_again.images_wait:
             return False

@@ -72,7 +72,7 @@ def make_templates(settings: Settings) -> Environment:
 
 def static_version() -> str:
     """A digest of style and script, so that a browser never keeps those of an older version."""
-    content = b"".join(path.read_bytes() for path in sorted((FOLDER / "static").iterdir()))
+    content = b"".join(path.read_bytes() for path in sorted((FOLDER / "static").rglob("*")) if path.is_file())
     return hashlib.sha256(content).hexdigest()[:12]
 
 

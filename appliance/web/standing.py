@@ -43,7 +43,7 @@ CONFIRMATION_WORDS = {
     Confirmation.ANSWERED: later("answered by the full model"),
     Confirmation.FROM_FEATURES: later("answered from features alone, the full model has not read it"),
     Confirmation.DISAGREES: later("box and cloud disagree"),
-    Confirmation.REOPENED: later("a late image came: being read again"),
+    Confirmation.REOPENED: later("being read again: a late image came, or a person asked"),
 }
 
 DECISION_WORDS = {

@@ -10,9 +10,14 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from appliance.web.actions import action_routes
+from appliance.web.export import export_routes
 from appliance.web.language import gettext as _
+from appliance.web.people import Role
+from appliance.web.sent_results import result_routes
 from appliance.web.site import Site, Values
 from appliance.web.study import refers_to, study_view
+from appliance.web.viewing import viewing_routes
 from store_forward.database import reading
 from store_forward.spool import DIGEST
 
@@ -26,7 +31,9 @@ def study_routes(site: Site) -> list[Route]:
         view = study_view(conn, request.path_params["uid"], site.person(request).sees_patients)
         if view is None:
             raise HTTPException(404, _("There is no study with this UID on this box."))
-        return {"study": view}
+        person = site.person(request)
+        may_act = person.may(Role.OPERATOR)
+        return {"study": view, "may_act": may_act, "may_export": may_act and person.sees_patients}
 
     def image(request: Request) -> Response:
         """A picture of the study that ``?study=`` names: by the study's key, as digests have no index."""
@@ -42,7 +49,14 @@ def study_routes(site: Site) -> list[Route]:
         kept = {"Cache-Control": "private, max-age=3600, immutable"}
         return FileResponse(path, media_type="image/png", headers=kept)
 
-    return [*site.page("/studies/{uid:path}", "study", study), Route("/images/{digest}", image)]
+    return [
+        *viewing_routes(site),
+        *action_routes(site),
+        *result_routes(site),
+        *export_routes(site),
+        *site.page("/studies/{uid:path}", "study", study),
+        Route("/images/{digest}", image),
+    ]
 
 
 def _is_png(path: Path) -> bool:

@@ -10,15 +10,19 @@ from sqlalchemy import Connection, func, select
 from appliance.disk.quarantine import TROUBLE_WORDS, Trouble
 from appliance.disk.removals import DELETED
 from appliance.disk.tables import deletions, quarantined
+from appliance.labels import Said, known_findings, labels, said_of
 from appliance.results.outcome import lines_in_words
-from appliance.schema import findings, instances, studies, study_events
+from appliance.schema import findings, heat_map_layers, instances, studies, study_events
+from appliance.triage.deliveries import ESCALATIONS
+from appliance.web.explained import explained
 from appliance.web.worklist import StudyRow, study_rows
 from models.decision import Lines, Thresholds
-from store_forward.outbox import deliveries, delivery_events
+from store_forward.outbox import DeliveryState, deliveries, delivery_events
 
 MOST_EVENTS = 300
 MOST_IMAGE_FINDINGS = 200
 MOST_INSTANCES = 50
+MOST_LABELS = 50
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,11 @@ class StudyView:
     timeline_full: bool
     deleted_at: float | None
     lost: tuple[LostFile, ...]
+    explained: tuple[str, ...]
+    said: tuple[Said, ...]
+    known_findings: tuple[str, ...]
+    destinations: tuple[str, ...]
+    edition: str
 
 
 def study_view(conn: Connection, study_instance_uid: str, show_patient: bool) -> StudyView | None:
@@ -102,8 +111,9 @@ def study_view(conn: Connection, study_instance_uid: str, show_patient: bool) ->
     if row is None:
         return None
     entries = _timeline(conn, study_instance_uid)
+    shown = study_rows(conn, [study_instance_uid], show_patient)[study_instance_uid]
     return StudyView(
-        row=study_rows(conn, [study_instance_uid], show_patient)[study_instance_uid],
+        row=shown,
         heat_map=row.heat_map,
         heat_map_finding=row.heat_map_finding,
         size_bytes=row.size_bytes,
@@ -116,7 +126,18 @@ def study_view(conn: Connection, study_instance_uid: str, show_patient: bool) ->
         timeline_full=len(entries) > MOST_EVENTS,
         deleted_at=_deleted_at(conn, study_instance_uid),
         lost=_lost(conn, study_instance_uid),
+        explained=explained(row),
+        said=_said(conn, study_instance_uid),
+        known_findings=tuple(known_findings(conn, row)),
+        destinations=tuple(sorted({one.destination for one in shown.deliveries if one.kind not in ESCALATIONS})),
+        edition=f"{row.revision} {row.instance_count} {row.heat_map}",
     )
+
+
+def _said(conn: Connection, uid: str) -> tuple[Said, ...]:
+    """What people have said of it, the latest first."""
+    query = select(labels).where(labels.c.study_instance_uid == uid).order_by(labels.c.id.desc()).limit(MOST_LABELS)
+    return tuple(said_of(row) for row in conn.execute(query))
 
 
 def _deleted_at(conn: Connection, uid: str) -> float | None:
@@ -137,7 +158,9 @@ def refers_to(conn: Connection, study_instance_uid: str, digest: str) -> bool:
     """Whether the study's row names this spool object as one of its pictures."""
     query = select(studies.c.thumbnail, studies.c.heat_map).where(studies.c.study_instance_uid == study_instance_uid)
     row = conn.execute(query).one_or_none()
-    return row is not None and digest in (row.thumbnail, row.heat_map)
+    layer = select(heat_map_layers.c.digest).where(heat_map_layers.c.study_instance_uid == study_instance_uid)
+    pictures = [*(row or ()), *conn.execute(layer).scalars()]
+    return digest in pictures
 
 
 def _box_reader(row: Any) -> Reader | None:
@@ -209,7 +232,7 @@ def _delivery_entries(conn: Connection, uid: str) -> list[TimelineEntry]:
     query = (
         select(
             event.at, event.state_to, event.cause, event.detail, event.duration_ms,
-            delivery.kind, delivery.destination,
+            delivery.kind, delivery.destination, delivery.receipt,
         )
         .join(deliveries, delivery.id == event.delivery_id)
         .where(delivery.subject == uid)
@@ -222,7 +245,7 @@ def _delivery_entries(conn: Connection, uid: str) -> list[TimelineEntry]:
             row.state_to,
             f"{row.kind} to {row.destination}",
             row.cause or "",
-            row.detail or "",
+            row.detail or (row.receipt if row.state_to == DeliveryState.DELIVERED.value else "") or "",
             row.duration_ms,
         )
         for row in reversed(conn.execute(query).all())

@@ -23,6 +23,7 @@ from appliance.web.box import (
     Surroundings,
     device_views,
     disk_troubles,
+    process_views,
     set_aside_view,
     storage,
     take_surroundings,

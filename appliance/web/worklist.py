@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from appliance.labels import Said, latest_labels
 from appliance.schema import findings, studies
 from appliance.study_index import PENDING, study_counts
 from appliance.web.deliveries import DeliveryStanding, escalation_state, standing_of
@@ -57,6 +58,7 @@ class StudyRow:
     thumbnail: str | None
     findings: tuple[FindingRow, ...]
     deliveries: tuple[DeliveryStanding, ...]
+    said: Said | None = None
 
     @property
     def answerer(self) -> str:
@@ -127,12 +129,14 @@ def study_rows(conn: Connection, uids: Sequence[str], show_patient: bool) -> dic
     revisions = {row.study_instance_uid: row.revision for row in rows}
     found = _present_findings(conn, revisions)
     sent = standing_of(conn, revisions)
-    return {
+    said = latest_labels(conn, list(revisions))
+    made = {
         row.study_instance_uid: _study_row(
             row, found.get(row.study_instance_uid, ()), sent.get(row.study_instance_uid, ()), show_patient
         )
         for row in rows
     }
+    return {uid: replace(row, said=said.get(uid)) for uid, row in made.items()}
 
 
 def opinions_of(row: Any) -> Opinions:

@@ -48,7 +48,7 @@ function swap(html) {
   if (again && again !== document.activeElement) again.focus({ preventScroll: true });
   const title = main.querySelector("[data-title]");
   if (title) document.title = title.dataset.title;
-  main.dispatchEvent(new CustomEvent("fragment", { bubbles: true }));
+  document.dispatchEvent(new Event("swapped"));
 }
 
 async function refresh(digest) {

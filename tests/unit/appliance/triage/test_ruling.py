@@ -120,7 +120,8 @@ def test_results_go_where_a_rule_says(reading_box: ReadingBox, send_to: list[str
     assert box.study(study).send_to == send_to
     assert words(box, "ruled") == [f"route: send to {', '.join(send_to) or 'no archive'}"]
     kept = sum(1 for one in (box.spool.root / "objects").rglob("*") if one.is_file())
-    assert kept == 2 + (3 if to else 0)  # the image and its picture for the page; report, capture and key objects
+    # the image, its picture for the page and the heat map alone; report, capture and key objects
+    assert kept == 3 + (3 if to else 0)
 
 
 @pytest.mark.parametrize(
