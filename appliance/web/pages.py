@@ -17,7 +17,7 @@ from appliance.web.worklist import WorklistRequest
 
 FOLDER = Path(__file__).parent
 PRODUCT = "Scanside"
-RESEARCH_USE = "Research use only. Not for diagnosis."
+RESEARCH_USE = language.later("Research use only. Not for diagnosis.")
 
 
 def make_templates(settings: Settings) -> Environment:
@@ -30,6 +30,7 @@ def make_templates(settings: Settings) -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
+    env.policies["ext.i18n.trimmed"] = True
     env.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)  # type: ignore[attr-defined]
     env.filters |= {
         "age": wording.age_words,
@@ -37,6 +38,7 @@ def make_templates(settings: Settings) -> Environment:
         "percent": wording.percent_words,
         "size": wording.size_words,
         "latency": wording.latency_words,
+        "number": wording.number_words,
         "plain": wording.plain,
         "person_name": wording.person_name,
         "patient_age": wording.patient_age,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from appliance.schema import Agreement, StudyState
+from appliance.web.language import Spoken, later
 
 #: The order of the worklist, most pressing first.
 URGENCY = ("urgent", "escalate", "not_triaged", "routine")
@@ -31,26 +32,30 @@ class Confirmation(StrEnum):
     REOPENED = "reopened"
 
 
-CONFIRMATION_WORDS = {
-    Confirmation.ON_THE_BOX: "decided on the box",
-    Confirmation.WAITING: "provisional, waiting for the link",
-    Confirmation.PROVISIONAL: "provisional, sent to cloud",
-    Confirmation.STUCK: "provisional, not sent: the delivery is parked",
-    Confirmation.NO_CLOUD: "no cloud to ask: needs a person",
-    Confirmation.CONFIRMED: "confirmed by the full model",
-    Confirmation.ANSWERED: "answered by the full model",
-    Confirmation.FROM_FEATURES: "answered from features alone, the full model has not read it",
-    Confirmation.DISAGREES: "box and cloud disagree",
-    Confirmation.REOPENED: "a late image came: being read again",
-}
+CONFIRMATION_WORDS = Spoken(
+    {
+        Confirmation.ON_THE_BOX: later("decided on the box"),
+        Confirmation.WAITING: later("provisional, waiting for the link"),
+        Confirmation.PROVISIONAL: later("provisional, sent to cloud"),
+        Confirmation.STUCK: later("provisional, not sent: the delivery is parked"),
+        Confirmation.NO_CLOUD: later("no cloud to ask: needs a person"),
+        Confirmation.CONFIRMED: later("confirmed by the full model"),
+        Confirmation.ANSWERED: later("answered by the full model"),
+        Confirmation.FROM_FEATURES: later("answered from features alone, the full model has not read it"),
+        Confirmation.DISAGREES: later("box and cloud disagree"),
+        Confirmation.REOPENED: later("a late image came: being read again"),
+    }
+)
 
-DECISION_WORDS = {
-    "urgent": "Urgent",
-    "escalate": "Escalated",
-    "not_triaged": "Not triaged",
-    "routine": "Routine",
-    "pending": "In progress",
-}
+DECISION_WORDS = Spoken(
+    {
+        "urgent": later("Urgent"),
+        "escalate": later("Escalated"),
+        "not_triaged": later("Not triaged"),
+        "routine": later("Routine"),
+        "pending": later("In progress"),
+    }
+)
 
 
 @dataclass(frozen=True)
