@@ -32,6 +32,7 @@ from appliance.web.language import gettext as _
 from appliance.web.live import Watch, changes
 from appliance.web.overview import overview_routes
 from appliance.web.pages import FOLDER, make_templates
+from appliance.web.quality import quality_routes
 from appliance.web.site import Site
 from appliance.web.studies import study_routes
 from appliance.web.views import status, status_dict
@@ -52,6 +53,7 @@ def build_app(settings: Settings, engine: Engine, spool: Spool, clock: Callable[
         routes=[
             *overview_routes(site),
             *study_routes(site),
+            *quality_routes(site),
             Route("/events", stream.events),
             Route("/healthz", machines.healthz),
             Route("/api/status", machines.status),

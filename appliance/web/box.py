@@ -17,8 +17,10 @@ from appliance.schema import devices, processes, set_aside
 from appliance.settings import Settings
 from appliance.web.language import gettext as _
 from appliance.web.language import ngettext
+from appliance.web.promise import Promise, promise_of
 from appliance.web.standing import is_silent
 from appliance.web.wording import number_words
+from models.decision import Thresholds
 from store_forward.room import Marks, Room, room_at
 from store_forward.spool import Spool
 
@@ -37,6 +39,7 @@ class PackView:
     digest: str
     findings: tuple[str, ...]
     intended_use: str
+    promise: Promise | None = None
 
 
 @dataclass(frozen=True)
@@ -141,11 +144,16 @@ def take_surroundings(settings: Settings, spool: Spool) -> Surroundings:
                 pack.digest,
                 tuple(pack.manifest.findings),
                 pack.manifest.intended_use,
+                promise_of(pack.manifest.figures, *_lines(pack.manifest.thresholds)),
             )
             for pack in registry.packs("box")
         ),
         rejected=tuple(RejectedPack(error.pack, error.why, error.repair) for error in registry.rejected),
     )
+
+
+def _lines(thresholds: Thresholds) -> tuple[float, float]:
+    return thresholds.routine_below, thresholds.urgent_from
 
 
 def _spool_usage(root: Path) -> tuple[int, int, bool]:

@@ -39,6 +39,7 @@ def make_templates(settings: Settings) -> Environment:
         "size": wording.size_words,
         "latency": wording.latency_words,
         "number": wording.number_words,
+        "share": wording.share_words,
         "plain": wording.plain,
         "person_name": wording.person_name,
         "patient_age": wording.patient_age,

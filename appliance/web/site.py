@@ -27,6 +27,7 @@ PLACES = (
     ("/", later("Worklist"), Role.VIEWER),
     ("/link", later("Link"), Role.VIEWER),
     ("/box", later("Box"), Role.VIEWER),
+    ("/quality", later("Quality"), Role.VIEWER),
 )
 
 Values = dict[str, Any]

@@ -31,6 +31,7 @@ from appliance.web.box import (
 from appliance.web.deliveries import DestinationView, ParkedDelivery, destination_views, parked_deliveries
 from appliance.web.language import gettext as _
 from appliance.web.language import ngettext
+from appliance.web.quality_drift import drift_words
 from appliance.web.wording import age_words, number_words, plain, size_words
 from appliance.web.worklist import Worklist, WorklistRequest, worklist
 from store_forward.database import sqlite_version
@@ -100,11 +101,12 @@ def status(
     pair = standby_view(conn, settings)
     of_two = tuple(Notice(*said) for said in standby_notices(pair, now))
     owed = tuple(_report_notice(*one) for one in waiting_reports(conn))
+    drifted = tuple(Notice("problem", said) for said in drift_words(conn, around.packs, now))
     return StatusView(
         now=now,
         notices=(
             *_operator_notices(conn),
-            *notices(now, links, procs, disk, around, tried, disk_troubles(conn), (*of_two, *owed)),
+            *notices(now, links, procs, disk, around, tried, disk_troubles(conn), (*of_two, *owed, *drifted)),
         ),
         worklist=worklist(conn, request or WorklistRequest(), settings.page.show_patient),
         destinations=links,

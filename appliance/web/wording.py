@@ -102,7 +102,12 @@ def percent_words(probability: float) -> str:
         return _("under %(number)s %%") % {"number": number_words(1)}
     if probability > 0.99:
         return _("over %(number)s %%") % {"number": number_words(99)}
-    return _("%(number)s %%") % {"number": number_words(round(probability * 100))}
+    return share_words(probability)
+
+
+def share_words(share: float) -> str:
+    """A counted share 0..1 in whole percent; unlike a probability it may be none or all."""
+    return _("%(number)s %%") % {"number": number_words(round(share * 100))}
 
 
 def size_words(size_bytes: float) -> str:

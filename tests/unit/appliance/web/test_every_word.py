@@ -23,7 +23,7 @@ VOID = ("meta", "link", "br", "img", "input", "hr", "path", "rect", "circle", "l
 #: Names that stand on the page in every language, and the values that this test puts into the database.
 NAMES = {
     "scanside", "north", "scanner", "pacs", "main", "cloud", "archive", "sqlite", "title", "sha", "uid", "dicom",
-    "chest", "doe", "jane", "hello", "cpu", "nothing", "stored", "report",
+    "chest", "may", "doe", "jane", "hello", "cpu", "nothing", "stored", "report",
 }  # fmt: skip
 
 
@@ -116,11 +116,17 @@ def fill(rows: Rows) -> None:
     rows.put(set_aside, file_digest="b" * 64, reason="report", source="SCANNER", received_at=NOW)
 
 
-PAGES = [path for path, _, _ in PLACES]
+PAGES = ["/?order=arrival", "/studies/1.1", "/studies/1.3", "/studies/1.4", *(path for path, _, _ in PLACES)]
+#: Pages that may not have a word of their own any more; the others follow.
+WRITTEN = ("/quality",)
 
 
-@pytest.mark.parametrize("path", [*PAGES, "/?order=arrival", "/studies/1.1", "/studies/1.3", "/studies/1.4", "/none"])
-@pytest.mark.xfail(strict=False, reason="while the pages are being written")
+def _case(path: str) -> object:
+    marks = () if path in WRITTEN else pytest.mark.xfail(strict=False, reason="while the pages are being written")
+    return pytest.param(path, marks=marks)
+
+
+@pytest.mark.parametrize("path", [_case(path) for path in PAGES])
 def test_every_word_of_a_page_is_translated(bracketed: Rows, path: str) -> None:
     """What the test finds is an English word in a template or in Python that went by the catalogue."""
     page = bracketed.client().get(path, headers={"accept-language": "es"}).text
