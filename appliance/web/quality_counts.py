@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Integer, Select, case, cast, f
 
 from appliance.disk.days import day_of
 from appliance.schema import Agreement, decided_day, studies
+from store_forward.database import METADATA
 
 DAY_S = 86_400.0
 #: 1970-01-01 was a Thursday; a week begins on Monday.
@@ -101,6 +102,9 @@ def cells(conn: Connection, span: Span, now: float) -> list[Cell]:
         cell.tally.count(decision, number)
         if agreement is not None and basis != "features":
             cell.tally.count("agreed" if agreement == Agreement.AGREES else "disagreed", number)
+    for day, pack, version, scanner, box, said in said_by_people(conn, span, now):
+        key = span.step_of_day(day), pack_name(pack, version), scanner
+        found.setdefault(key, Cell(*key)).tally.count("confirmed" if said == box else "corrected", 1)
     return list(found.values())
 
 
@@ -114,6 +118,21 @@ def count_days(span: Span, now: float) -> Select[Any]:
     c = studies.c
     kinds = (decided_day, c.pack, c.pack_version, c.calling_ae_title, c.decision, c.agreement, c.answer_basis)
     return select(*kinds, func.count()).where(*_within(span.since(now), now)).group_by(*kinds)
+
+
+def said_by_people(conn: Connection, span: Span, now: float) -> Iterable[Any]:
+    """The latest label of every study where the box had taken a side; few, as people make them one by one."""
+    labels = METADATA.tables.get("labels")
+    if labels is None:
+        return ()
+    c, said = studies.c, labels.c
+    latest = select(func.max(said.id)).group_by(said.study_instance_uid)
+    query = (
+        select(decided_day, said.pack, said.pack_version, c.calling_ae_title, said.box_decision, said.decision)
+        .join(studies, c.study_instance_uid == said.study_instance_uid)
+        .where(said.id.in_(latest), said.box_decision.in_(("routine", "urgent")))
+    )
+    return conn.execute(query.where(*_within(span.since(now), now)))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from appliance.schema import Agreement, StudyState
-from appliance.web.language import Spoken, later
+from appliance.web.language import later
 
 #: The order of the worklist, most pressing first.
 URGENCY = ("urgent", "escalate", "not_triaged", "routine")
@@ -32,30 +32,26 @@ class Confirmation(StrEnum):
     REOPENED = "reopened"
 
 
-CONFIRMATION_WORDS = Spoken(
-    {
-        Confirmation.ON_THE_BOX: later("decided on the box"),
-        Confirmation.WAITING: later("provisional, waiting for the link"),
-        Confirmation.PROVISIONAL: later("provisional, sent to cloud"),
-        Confirmation.STUCK: later("provisional, not sent: the delivery is parked"),
-        Confirmation.NO_CLOUD: later("no cloud to ask: needs a person"),
-        Confirmation.CONFIRMED: later("confirmed by the full model"),
-        Confirmation.ANSWERED: later("answered by the full model"),
-        Confirmation.FROM_FEATURES: later("answered from features alone, the full model has not read it"),
-        Confirmation.DISAGREES: later("box and cloud disagree"),
-        Confirmation.REOPENED: later("a late image came: being read again"),
-    }
-)
+CONFIRMATION_WORDS = {
+    Confirmation.ON_THE_BOX: later("decided on the box"),
+    Confirmation.WAITING: later("provisional, waiting for the link"),
+    Confirmation.PROVISIONAL: later("provisional, sent to cloud"),
+    Confirmation.STUCK: later("provisional, not sent: the delivery is parked"),
+    Confirmation.NO_CLOUD: later("no cloud to ask: needs a person"),
+    Confirmation.CONFIRMED: later("confirmed by the full model"),
+    Confirmation.ANSWERED: later("answered by the full model"),
+    Confirmation.FROM_FEATURES: later("answered from features alone, the full model has not read it"),
+    Confirmation.DISAGREES: later("box and cloud disagree"),
+    Confirmation.REOPENED: later("a late image came: being read again"),
+}
 
-DECISION_WORDS = Spoken(
-    {
-        "urgent": later("Urgent"),
-        "escalate": later("Escalated"),
-        "not_triaged": later("Not triaged"),
-        "routine": later("Routine"),
-        "pending": later("In progress"),
-    }
-)
+DECISION_WORDS = {
+    "urgent": later("Urgent"),
+    "escalate": later("Escalated"),
+    "not_triaged": later("Not triaged"),
+    "routine": later("Routine"),
+    "pending": later("In progress"),
+}
 
 
 @dataclass(frozen=True)

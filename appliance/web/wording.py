@@ -6,19 +6,17 @@ from datetime import UTC, datetime, tzinfo
 
 from babel.numbers import format_decimal
 
-from appliance.web.language import Spoken, later, locale, ngettext
 from appliance.web.language import gettext as _
+from appliance.web.language import later, locale, ngettext
 from models.reasons import EXPLANATIONS, Reason
 
 #: What each level of free disk means, for a person.
-ROOM_WORDS = Spoken(
-    {
-        "plenty": later("enough room"),
-        "low": later("getting full"),
-        "no_bulk": later("nearly full: what can wait has to wait"),
-        "full": later("full: no image is taken in"),
-    }
-)
+ROOM_WORDS = {
+    "plenty": later("enough room"),
+    "low": later("getting full"),
+    "no_bulk": later("nearly full: what can wait has to wait"),
+    "full": later("full: no image is taken in"),
+}
 
 _MINUTE_S = 60
 _HOUR_S = 3600

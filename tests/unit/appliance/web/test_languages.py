@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from appliance.web import wording
-from appliance.web.language import LANGUAGES, Spoken, _language, later
+from appliance.web.language import LANGUAGES, Spoken, _language
 from tests.unit.appliance.web.rows import Rows
 
 
@@ -46,14 +46,14 @@ def test_every_value_can_be_said_in_every_language(spoken: str) -> None:
         *(wording.percent_words(share) for share in (0.0, 0.5, 1.0, 2.0)),
         *(wording.alone_words(days, alone) for days, alone in ((0, None), (1, None), (1, 0.5), (1, 3.0), (1, 900.0))),
         wording.count_words(1000, 1000),
-        *wording.ROOM_WORDS.values(),
+        *Spoken(wording.ROOM_WORDS).values(),
     ]
     assert all(one and "%(" not in one for one in said)
 
 
 def test_a_table_is_read_when_it_is_shown() -> None:
     """Not when the module is loaded, when no language is known yet."""
-    table = Spoken({"a": later("enough room")})
+    table = Spoken({"a": wording.ROOM_WORDS["plenty"]})
     assert dict(table) == {"a": wording.ROOM_WORDS["plenty"]}
     assert table.get("b") is None
     assert len(table) == 1

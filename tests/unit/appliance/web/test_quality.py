@@ -71,6 +71,23 @@ def test_a_scanner_is_looked_at_alone(rows: Rows) -> None:
     assert view(rows, scanner="NOWHERE").asked.scanner is None
 
 
+def test_what_people_say_counts_once_for_each_study(rows: Rows) -> None:
+    """The latest word of a study; where the box took no side there is nothing to confirm or to correct."""
+    labels = pytest.importorskip("appliance.labels").labels
+    with writing(rows.engine) as conn:
+        labels.create(conn, checkfirst=True)
+    for number, decision in enumerate(("routine", "urgent", "escalate")):
+        decided(rows, f"1.{number}", decision)
+    words = [("1.0", "urgent", "routine"), ("1.0", "routine", "routine"), ("1.1", "routine", "urgent")]
+    for uid, said, box in (*words, ("1.2", "urgent", "escalate")):
+        read = {"pack": "chest", "pack_version": "1.0.0", "revision": 1, "said_at": NOW}
+        rows.put(labels, study_instance_uid=uid, decision=said, box_decision=box, **read)
+    (row,) = view(rows).rows
+    assert (row.tally.confirmed, row.tally.corrected) == (1, 1)
+    assert row.people is not None
+    assert row.people.share == 0.5
+
+
 @pytest.mark.parametrize("span", [DAYS, WEEKS], ids=lambda span: span.name)
 def test_every_step_has_its_place_and_gaps_stay_gaps(rows: Rows, span: Span) -> None:
     """A week begins on Monday, UTC; a step without studies has no share, and no line leads over it."""
