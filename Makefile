@@ -7,7 +7,7 @@ DONE   := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 DEMO_FLAGS := $(if $(ONCE),--once --json) $(if $(IMAGES),--images "$(IMAGES)")
 
-.PHONY: demo test check interop browser crash link soak fuzz throughput bench lab format clean help
+.PHONY: demo test check interop browser pictures crash link soak fuzz throughput bench lab format clean help
 
 help:             ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ interop: $(DONE) .debian-peers .browser ## against Debian's DCMTK, Orthanc, dico
 
 browser: $(DONE) .browser ## the page alone, in Debian's Chromium
 	$(PYTEST) -m browser tests
+
+pictures: $(DONE) .browser ## the pictures of the page that the documents show, anew into docs/pictures
+	SCANSIDE_PICTURES=docs/pictures $(PYTEST) tests/browser/test_pictures.py
 
 crash: $(DONE) .debian-peers ## hurt every process at system calls and at random times (POINTS=n, POINTS=all)
 	POINTS=$(or $(POINTS),1000) $(PYTEST) -m crash tests

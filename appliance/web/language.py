@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from babel import Locale, negotiate_locale
 from babel.messages.mofile import write_mo
@@ -53,7 +54,7 @@ def later(message: str) -> str:
 class Spoken(Mapping[str, str]):
     """A table of messages, each marked with :func:`later`, that is read in the language of the request."""
 
-    def __init__(self, messages: Mapping[str, str]) -> None:
+    def __init__(self, messages: Mapping[Any, str]) -> None:
         self._messages = messages
 
     def __getitem__(self, key: str) -> str:
