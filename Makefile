@@ -10,7 +10,7 @@ TOOLS_BIN  := $(TOOLS_VENV)/bin
 TOOLS      := $(TOOLS_VENV)/.installed
 DEMO_FLAGS := $(if $(ONCE),--once --json) $(if $(IMAGES),--images "$(IMAGES)")
 
-.PHONY: demo test check interop browser viewer crash link soak fuzz throughput load supply vulnerabilities bench lab format clean help
+.PHONY: demo test check interop browser viewer pictures crash link soak fuzz throughput load supply vulnerabilities bench lab format clean help
 
 help:             ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ browser: $(DONE) .browser ## the page alone, in Debian's Chromium
 
 viewer:           ## build the study page's viewer anew from appliance/web/viewer (needs Node.js and npm)
 	cd appliance/web/viewer && npm ci --ignore-scripts --no-audit --no-fund && node build.mjs
+
+pictures: $(DONE) .browser ## the pictures of the page that the documents show, anew into docs/pictures
+	SCANSIDE_PICTURES=docs/pictures $(PYTEST) tests/browser/test_pictures.py
 
 crash: $(DONE) .debian-peers ## hurt every process at system calls and at random times (POINTS=n, POINTS=all)
 	POINTS=$(or $(POINTS),1000) $(PYTEST) -m crash tests

@@ -9,6 +9,9 @@ from sqlalchemy import Connection
 
 from appliance.settings import Settings
 from appliance.standby.state import Turn, standing_row
+from appliance.web.language import gettext as _
+from appliance.web.language import ngettext
+from appliance.web.wording import number_words
 from store_forward.deliveries import DeliveryState, depth
 
 #: A standby that was not heard for this long, s, is spoken of.
@@ -65,9 +68,9 @@ def standby_notices(view: StandbyView | None, now: float) -> list[tuple[str, str
     if view.role == "standby":
         return [*_of_standby(view), *(("problem", sentence) for sentence in view.differences)]
     if view.other_stands_in:
-        return [("problem", "The standby stands in: nothing is sent from this box until it has stepped back.")]
+        return [("problem", _("The standby stands in: nothing is sent from this box until it has stepped back."))]
     if view.heard_at is None or now - view.heard_at > _MISSED_AFTER_S:
-        return [("note", "The standby is not heard; were this box to fail now, nobody might stand in.")]
+        return [("note", _("The standby is not heard; were this box to fail now, nobody might stand in."))]
     return []
 
 
@@ -82,11 +85,16 @@ def standby_line(view: StandbyView | None) -> str:
 
 def _of_standby(view: StandbyView) -> list[tuple[str, str]]:
     if view.turn == Turn.STANDING_IN:
-        return [("problem", f"This box stands in for the first, which is silent: {view.trouble}.")]
-    held = "1 delivery is" if view.held == 1 else f"{view.held:,} deliveries are"
-    found = [("note", f"This box is the standby of {view.of}; {held} held while the first is heard.")]
+        said = _("This box stands in for the first, which is silent: %(trouble)s.")
+        return [("problem", said % {"trouble": view.trouble})]
+    said = ngettext(
+        "This box is the standby of %(name)s; %(number)s delivery is held while the first is heard.",
+        "This box is the standby of %(name)s; %(number)s deliveries are held while the first is heard.",
+        view.held,
+    )
+    found = [("note", said % {"name": view.of, "number": number_words(view.held)})]
     if view.trouble:
-        found.append(("problem", f"The first box gives no sound pulse: {view.trouble}."))
+        found.append(("problem", _("The first box gives no sound pulse: %(trouble)s.") % {"trouble": view.trouble}))
     return found
 
 

@@ -69,11 +69,14 @@ def agreement_view(conn: Connection) -> AgreementView:
     )
 
 
-def wilson(successes: int, trials: int) -> tuple[float, float] | None:
-    """The 95 % score interval (Wilson 1927) of a share, within 0..1; None without trials."""
+def wilson(successes: int, trials: int, quantile: float = _Z) -> tuple[float, float] | None:
+    """The score interval (Wilson 1927) of a share, within 0..1; None without trials.
+
+    ``quantile`` of the standard normal gives its level, two-sided: 1.96 for 95 %.
+    """
     if trials == 0:
         return None
-    share, spread = successes / trials, _Z**2 / trials
+    share, spread = successes / trials, quantile**2 / trials
     centre = share + spread / 2.0
     reach = math.sqrt(share * (1.0 - share) * spread + spread**2 / 4.0)
     return max((centre - reach) / (1.0 + spread), 0.0), min((centre + reach) / (1.0 + spread), 1.0)

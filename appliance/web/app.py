@@ -44,6 +44,7 @@ from appliance.web.pages import FOLDER, make_templates
 from appliance.web.people import Visit, visit_of
 from appliance.web.probes import probe_routes
 from appliance.web.sign_in import sign_in_routes
+from appliance.web.quality import quality_routes
 from appliance.web.site import Site
 from appliance.web.studies import study_routes
 from appliance.web.users import users_routes
@@ -78,6 +79,7 @@ def build_app(
             *sign_in_routes(site, throttle),
             *account_routes(site, throttle),
             *users_routes(site),
+            *quality_routes(site),
             Route("/events", stream.events),
             *probe_routes(site),
             *metrics_routes(site),

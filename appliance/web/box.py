@@ -15,7 +15,12 @@ from appliance.disk.tables import quarantined, take_ups
 from appliance.packs import registry_of
 from appliance.schema import devices, processes, set_aside
 from appliance.settings import Settings
+from appliance.web.language import gettext as _
+from appliance.web.language import ngettext
+from appliance.web.promise import Promise, promise_of
 from appliance.web.standing import is_silent
+from appliance.web.wording import number_words
+from models.decision import Thresholds
 from store_forward.room import Marks, Room, room_at
 from store_forward.spool import Spool
 
@@ -34,6 +39,7 @@ class PackView:
     digest: str
     findings: tuple[str, ...]
     intended_use: str
+    promise: Promise | None = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +144,7 @@ def take_surroundings(settings: Settings, spool: Spool) -> Surroundings:
                 pack.digest,
                 tuple(pack.manifest.findings),
                 pack.manifest.intended_use,
+                promise_of(pack.manifest.figures, *_lines(pack.manifest.thresholds)),
             )
             for pack in registry.packs("box")
         ),
@@ -145,10 +152,14 @@ def take_surroundings(settings: Settings, spool: Spool) -> Surroundings:
     )
 
 
+def _lines(thresholds: Thresholds) -> tuple[float, float]:
+    return thresholds.routine_below, thresholds.urgent_from
+
+
 def _spool_usage(root: Path) -> tuple[int, int, bool]:
     """Objects, bytes, and whether all were counted: above ``MOST_OBJECTS`` it stops."""
     number = size_bytes = 0
-    for folder, _, names in os.walk(root):
+    for folder, _folders, names in os.walk(root):
         for name in names:
             try:
                 size_bytes += (Path(folder) / name).stat().st_size
@@ -215,10 +226,14 @@ def disk_troubles(conn: Connection) -> tuple[str, ...]:
     number = conn.execute(lost).scalar_one()
     found = []
     if number:
-        files = "1 file is" if number == 1 else f"{number:,} files are"
-        found.append(f"{files} lost or damaged; the studies they belong to say so. Send these images again.")
+        said = ngettext(
+            "%(number)s file is lost or damaged; the study it belongs to says so. Send this image again.",
+            "%(number)s files are lost or damaged; the studies they belong to say so. Send these images again.",
+            number,
+        )
+        found.append(said % {"number": number_words(number)})
     if conn.execute(select(take_ups.c.id).where(take_ups.c.done_at.is_(None))).first():
-        found.append("The database is new: the images in the spool are being taken up again.")
+        found.append(_("The database is new: the images in the spool are being taken up again."))
     return tuple(found)
 
 

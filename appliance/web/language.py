@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from babel import Locale, negotiate_locale
 from babel.messages.mofile import write_mo
@@ -17,6 +19,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 #: The languages of the page; the first is the one its messages are written in.
 LANGUAGES = ("en", "es", "fr", "pt", "ar")
 COOKIE = "scanside_language"
+#: What machines ask for: answered in English whatever they accept, so that nothing a program reads depends on it.
+MACHINES = ("/api/", "/healthz", "/readyz", "/metrics", "/dicom-web")
 CATALOGUES = Path(__file__).parent / "catalogues"
 
 _language: ContextVar[str] = ContextVar("language", default=LANGUAGES[0])
@@ -47,6 +51,23 @@ def later(message: str) -> str:
     return message
 
 
+class Spoken(Mapping[str, str]):
+    """A table of messages, each marked with :func:`later`, that is read in the language of the request."""
+
+    def __init__(self, messages: Mapping[Any, str]) -> None:
+        self._messages = messages
+
+    def __getitem__(self, key: str) -> str:
+        """Raises KeyError when the table lacks it."""
+        return gettext(self._messages[key])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._messages)
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+
 @cache
 def _catalogue(code: str) -> Translations:
     """The messages of one language. Raises OSError when its file is missing."""
@@ -69,7 +90,8 @@ class Speaking:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request in its language."""
         if scope["type"] == "http":
-            _language.set(_asked_for(HTTPConnection(scope)))
+            machine = scope["path"].startswith(MACHINES)
+            _language.set(LANGUAGES[0] if machine else _asked_for(HTTPConnection(scope)))
         await self._app(scope, receive, send)
 
 

@@ -18,7 +18,7 @@ from appliance.web.standing import CONFIRMATION_WORDS, DECISION_WORDS
 
 FOLDER = Path(__file__).parent
 PRODUCT = "Scanside"
-RESEARCH_USE = "Research use only. Not for diagnosis."
+RESEARCH_USE = language.later("Research use only. Not for diagnosis.")
 
 
 def make_templates(settings: Settings) -> Environment:
@@ -31,6 +31,7 @@ def make_templates(settings: Settings) -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
+    env.policies["ext.i18n.trimmed"] = True
     env.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)  # type: ignore[attr-defined]
     env.filters |= {
         "age": wording.age_words,
@@ -39,6 +40,8 @@ def make_templates(settings: Settings) -> Environment:
         "size": wording.size_words,
         "span": wording.jump_words,
         "latency": wording.latency_words,
+        "number": wording.number_words,
+        "share": wording.share_words,
         "plain": wording.plain,
         "person_name": wording.person_name,
         "patient_age": wording.patient_age,
@@ -53,11 +56,11 @@ def make_templates(settings: Settings) -> Environment:
         "box_id": settings.cloud.box_id,
         "ae_title": settings.dicom.ae_title,
         "dicom_port": settings.dicom.port,
-        "decision_words": DECISION_WORDS,
-        "confirmation_words": CONFIRMATION_WORDS,
+        "decision_words": language.Spoken(DECISION_WORDS),
+        "confirmation_words": language.Spoken(CONFIRMATION_WORDS),
         "alone_words": wording.alone_words,
         "filling_words": wording.filling_words,
-        "room_words": wording.ROOM_WORDS,
+        "room_words": language.Spoken(wording.ROOM_WORDS),
         "clock": wording.clock_words,
         "count": wording.count_words,
         "static_version": static_version(),

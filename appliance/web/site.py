@@ -30,6 +30,7 @@ PLACES = (
     ("/", later("Worklist"), Role.VIEWER),
     ("/link", later("Link"), Role.VIEWER),
     ("/box", later("Box"), Role.VIEWER),
+    ("/quality", later("Quality"), Role.VIEWER),
     ("/users", later("Users"), Role.ADMINISTRATOR),
 )
 

@@ -29,8 +29,11 @@ from appliance.web.box import (
     take_surroundings,
 )
 from appliance.web.deliveries import DestinationView, ParkedDelivery, destination_views, parked_deliveries
+from appliance.web.language import gettext as _
+from appliance.web.language import ngettext
 from appliance.web.listing import WorklistRequest
-from appliance.web.wording import age_words, size_words
+from appliance.web.quality_drift import drift_words
+from appliance.web.wording import age_words, number_words, plain, size_words
 from appliance.web.worklist import Worklist, worklist
 from store_forward.database import sqlite_version
 from store_forward.room import Room
@@ -140,7 +143,8 @@ def box_state(conn: Connection, settings: Settings, spool: Spool, now: float, ar
     pair = standby_view(conn, settings)
     of_two = tuple(Notice(*said) for said in standby_notices(pair, now))
     owed = tuple(_report_notice(*one) for one in waiting_reports(conn))
-    found = notices(now, links, procs, disk, around, tried, disk_troubles(conn), (*of_two, *owed))
+    drifted = tuple(Notice("problem", said) for said in drift_words(conn, around.packs, now))
+    found = notices(now, links, procs, disk, around, tried, disk_troubles(conn), (*of_two, *owed, *drifted))
     return BoxState(now, (*_operator_notices(conn), *found), links, around, tried, procs, disk, pair)
 
 
@@ -151,8 +155,9 @@ def autonomy_of(conn: Connection, state: BoxState) -> Autonomy:
 
 
 def _operator_notices(conn: Connection) -> list[Notice]:
+    said = _("From the cloud's operator: %(text)s")
     return [
-        Notice("problem" if one.level == "warning" else "note", f"From the cloud's operator: {one.text}", one.seq)
+        Notice("problem" if one.level == "warning" else "note", said % {"text": one.text}, one.seq)
         for one in open_notices(conn)
     ]
 
@@ -176,64 +181,100 @@ def notices(
 
 
 def _report_notice(ae_title: str, cause: str, count: int) -> Notice:
-    reports = "1 report" if count == 1 else f"{count:,} reports"
+    values = {"number": number_words(count), "name": ae_title, "cause": plain(cause).lower()}
     if cause == "no_report_address":
-        return Notice("problem", f"{reports} on storage commitment for {ae_title}: enter its report_host.")
-    return Notice("note", f"{reports} on storage commitment for {ae_title} not taken yet: {cause.replace('_', ' ')}.")
+        said = ngettext(
+            "%(number)s report on storage commitment for %(name)s: enter its report_host.",
+            "%(number)s reports on storage commitment for %(name)s: enter its report_host.",
+            count,
+        )
+        return Notice("problem", said % values)
+    said = ngettext(
+        "%(number)s report on storage commitment for %(name)s not taken yet: %(cause)s.",
+        "%(number)s reports on storage commitment for %(name)s not taken yet: %(cause)s.",
+        count,
+    )
+    return Notice("note", said % values)
 
 
 def _disk_notices(disk: Storage) -> list[Notice]:
-    free, again = size_words(disk.free_bytes), size_words(disk.again_bytes)
-    bulk, floor = size_words(disk.bulk_bytes), size_words(disk.floor_bytes)
+    values = {
+        "free": size_words(disk.free_bytes),
+        "again": size_words(disk.again_bytes),
+        "bulk": size_words(disk.bulk_bytes),
+        "floor": size_words(disk.floor_bytes),
+    }
     if disk.room == Room.FULL.word:
-        goes_on = f"Reception goes on by itself from {again}; free some space."
-        return [Notice("problem", f"The disk is full: {free} free. Senders are told to send again later. {goes_on}")]
+        said = _(
+            "The disk is full: %(free)s free. Senders are told to send again later. "
+            "Reception goes on by itself from %(again)s; free some space."
+        )
+        return [Notice("problem", said % values)]
     if disk.room == Room.NO_BULK.word:
-        waits = "The watched folder waits, and no pictures are made for the archive"
-        return [
-            Notice("problem", f"The disk is nearly full: {free} free. {waits}; below {floor} no image is taken in.")
-        ]
+        said = _(
+            "The disk is nearly full: %(free)s free. The watched folder waits, and no pictures are made for the "
+            "archive; below %(floor)s no image is taken in."
+        )
+        return [Notice("problem", said % values)]
     if disk.room == Room.LOW.word:
-        return [Notice("note", f"The disk is getting full: {free} free. Below {bulk} what can wait has to wait.")]
+        said = _("The disk is getting full: %(free)s free. Below %(bulk)s what can wait has to wait.")
+        return [Notice("note", said % values)]
     return []
 
 
 def _process_notices(now: float, procs: tuple[ProcessView, ...]) -> list[Notice]:
-    return [
-        Notice("problem", f"The {one.name} process has been silent for {age_words(now - one.beat_at)}.")
-        for one in procs
-        if one.silent
-    ]
+    said = _("The %(name)s process has been silent for %(age)s.")
+    silent = [one for one in procs if one.silent]
+    return [Notice("problem", said % {"name": one.name, "age": age_words(now - one.beat_at)}) for one in silent]
 
 
 def _pack_notices(around: Surroundings) -> list[Notice]:
-    found = [
-        Notice("problem", f"Model pack {one.pack} was refused: {one.why}. {one.repair}.") for one in around.rejected
-    ]
+    said = _("Model pack %(pack)s was refused: %(why)s. %(repair)s.")
+    refused = [{"pack": one.pack, "why": one.why, "repair": one.repair} for one in around.rejected]
+    found = [Notice("problem", said % one) for one in refused]
     if not around.packs:
-        found.append(Notice("problem", "No model pack is installed: every study will be not triaged."))
+        found.append(Notice("problem", _("No model pack is installed: every study will be not triaged.")))
     return found
 
 
 def _device_notices(tried: tuple[DeviceView, ...]) -> list[Notice]:
+    said = _("Model pack %(pack)s cannot be used here: %(why)s.")
     unable = [one for one in tried if one.device == NO_DEVICE]
-    return [Notice("problem", f"Model pack {one.pack} cannot be used here: {one.detail}.") for one in unable]
+    return [Notice("problem", said % {"pack": one.pack, "why": one.detail}) for one in unable]
 
 
 def _link_notices(now: float, link: DestinationView) -> list[Notice]:
     found = []
     if link.parked:
-        one = link.parked == 1
-        parked = f"1 delivery to {link.name} is" if one else f"{link.parked:,} deliveries to {link.name} are"
-        found.append(Notice("problem", f"{parked} parked: a person has to look."))
+        said = ngettext(
+            "%(number)s delivery to %(name)s is parked: a person has to look.",
+            "%(number)s deliveries to %(name)s are parked: a person has to look.",
+            link.parked,
+        )
+        found.append(Notice("problem", said % {"number": number_words(link.parked), "name": link.name}))
     if link.state in ("down", "refused"):
-        how = "unreachable" if link.state == "down" else "refusing us"
-        since = f" for {age_words(now - link.since)}" if link.since is not None else ""
-        held = link.waiting + link.leased
-        found.append(Notice("note", f"{link.name} has been {how}{since}; {held:,} kept safe here until it is back."))
+        found.append(Notice("note", _away_words(now, link)))
     elif not link.configured and link.waiting:
-        found.append(Notice("problem", f"{link.waiting:,} wait for {link.name}, which is no longer configured."))
+        said = ngettext(
+            "%(number)s waits for %(name)s, which is no longer configured.",
+            "%(number)s wait for %(name)s, which is no longer configured.",
+            link.waiting,
+        )
+        found.append(Notice("problem", said % {"number": number_words(link.waiting), "name": link.name}))
     return found
+
+
+def _away_words(now: float, link: DestinationView) -> str:
+    held = link.waiting + link.leased
+    values = {"name": link.name, "number": number_words(held)}
+    if link.since is None:
+        if link.state == "down":
+            return _("%(name)s has been unreachable; %(number)s kept safe here until it is back.") % values
+        return _("%(name)s has been refusing us; %(number)s kept safe here until it is back.") % values
+    values["age"] = age_words(now - link.since)
+    if link.state == "down":
+        return _("%(name)s has been unreachable for %(age)s; %(number)s kept safe here until it is back.") % values
+    return _("%(name)s has been refusing us for %(age)s; %(number)s kept safe here until it is back.") % values
 
 
 def status_dict(view: StatusView) -> dict[str, Any]:

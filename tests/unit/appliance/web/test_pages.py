@@ -10,7 +10,7 @@ from jinja2 import UndefinedError
 
 from appliance.web.listing import Place, WorklistRequest
 from appliance.web.overview import read_request
-from appliance.web.pages import FOLDER, make_templates, title_count, worklist_query
+from appliance.web.pages import FOLDER, PRODUCT, RESEARCH_USE, make_templates, title_count, worklist_query
 from tests.unit.appliance.web.rows import Rows
 
 
@@ -92,3 +92,15 @@ def test_text_keeps_wcag_aa_contrast(scheme: str, text: str, ground: str) -> Non
     colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", blocks[0 if scheme == "light" else 1]))
     lighter, darker = sorted((_luminance(colours[text]), _luminance(colours[ground])), reverse=True)
     assert (lighter + 0.05) / (darker + 0.05) >= 4.5
+
+
+def test_the_assets_are_small() -> None:
+    """A tablet on a slow network opens the page, too: all of them, fonts and pictures included, without the viewer."""
+    files = [path for path in (FOLDER / "static").rglob("*") if path.is_file()]
+    own = [path for path in files if "viewer" not in path.relative_to(FOLDER / "static").parts[0]]
+    assert sum(path.stat().st_size for path in own) < 1_500_000
+
+
+def test_every_printed_sheet_says_what_it_is() -> None:
+    """The foot of a sheet is made by the style sheet alone; it has to be the product's own sentence."""
+    assert f'content: "{PRODUCT} · {RESEARCH_USE}"' in (FOLDER / "static" / "manners.css").read_text()
