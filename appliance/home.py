@@ -14,6 +14,7 @@ from appliance.disk.database_file import DATABASE
 from appliance.ingest import commitment_requests as commitment_requests  # likewise
 from appliance.ingest import step_tables as step_tables  # likewise
 from appliance.results import commitments as commitments  # likewise
+from appliance.results import probe_book as probe_book  # likewise
 from appliance.settings import Settings
 from appliance.standby import state as state  # likewise
 from store_forward import outbox as outbox  # likewise
@@ -21,6 +22,7 @@ from store_forward.database import create_schema, open_database
 from store_forward.spool import Spool
 
 DEVICES_CACHE = "devices.json"
+SITE_KEY = "site.key"
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Home:
     @property
     def site_key_path(self) -> Path:
         """32 random bytes that key this site's pseudonyms; never leaves the box."""
-        return self.folder / "site.key"
+        return self.folder / SITE_KEY
 
     @property
     def devices_cache(self) -> Path:

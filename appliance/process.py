@@ -33,6 +33,7 @@ from appliance.results.webhook import open_webhooks
 from appliance.schema import processes
 from appliance.settings import Settings
 from appliance.standby.keeper import keeper_of
+from appliance.start.obstacles import open_parts
 from appliance.supervisor import ends_at_once
 from appliance.triage.worker import TriageWorker
 from appliance.uplink import build_lanes
@@ -181,7 +182,7 @@ def _run_lane(run: Callable[[threading.Event], None], stop: threading.Event, fai
 
 
 def _web(settings: Settings, home: Home, stop: threading.Event) -> None:
-    app = build_app(settings, home.engine, home.spool)
+    app = build_app(open_parts(settings), home.engine, home.spool)
     config = uvicorn.Config(
         app, settings.page.host, settings.page.port, log_level="warning", timeout_graceful_shutdown=3
     )

@@ -3,55 +3,76 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import threading
+import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import structlog
 
-from appliance.configuration import secret
-from appliance.dicomweb.door import dicomweb_token
-from appliance.disk.upkeep import prepare_home
+from appliance.configuration import load_settings, secret
 from appliance.errors import ConfigurationInvalid
 from appliance.packs import installed_folder_of
-from appliance.privacy.package import site_key
 from appliance.process import PROCESSES, run_process
-from appliance.results.stow import stow_token
-from appliance.results.webhook import signing_key
-from appliance.settings import Settings
-from appliance.standby.keeper import standby_token
+from appliance.settings import Limits, Settings
+from appliance.start.plan import Plan, make_plan
+from appliance.start.standing import STANDING_VARIABLE
+from appliance.start.watch import SAFE_PAGE, StartWatch
 from appliance.supervisor import Supervisor, ends_at_once, stop_event
-from appliance.tls import server_context
+from appliance.web.safe_page import serve_safe_page
 from store_forward.cloud.serve import run_analysis, run_endpoint
 from store_forward.cloud.settings import CloudSettings
 
 _CLOUD_PROCESSES = ("cloud-endpoint", "cloud-analysis")
 
 
-def serve_box(settings: Settings, config: Path | None) -> None:
-    """Run the box until SIGTERM or SIGINT."""
+def serve_box(config: Path | None) -> bool:
+    """Run the box until SIGTERM or SIGINT; whether it then ran with the file that is meant, and all of it.
+
+    A file that cannot be used changes nothing: the box goes on with what was last in force, or, where there is
+    nothing such, shows its page alone; and it takes the file up as soon as it is mended.
+    """
     _log_to_stderr()
-    home = prepare_home(settings)  # made and looked over once here, so that the processes find it
-    site_key(home.site_key_path)
-    home.engine.dispose()
-    secret(settings.cloud.token_file, settings.cloud.token_variable)  # a missing secret is said now, not at night
-    standby_token(settings)  # likewise
-    dicomweb_token(settings)
-    for server in settings.stow:
-        stow_token(server)
-    for webhook in settings.webhook:
-        signing_key(webhook)
-    dicom, page = settings.dicom, settings.page
-    sys.stdout.write(f"DICOM  {dicom.ae_title} at {dicom.host}:{dicom.port}\n")
-    if dicom.tls is not None:
-        server_context(dicom.tls)
-        sys.stdout.write(f"       over TLS at {dicom.host}:{dicom.tls.port}\n")
-    if dicom.lets_nobody_in is not None:
-        sys.stdout.write(f"       {dicom.lets_nobody_in}\n")
-    sys.stdout.write(f"page   http://{page.host}:{page.port}/\n")
+    stop = threading.Event()
+    plan = make_plan(config, time.time())
+    while not stop.is_set():
+        _announce(plan)
+        watch = StartWatch(plan, config)
+        names = tuple(PROCESSES) if plan.settings else (SAFE_PAGE,)
+        per_minute = (plan.settings.limits if plan.settings else Limits()).restarts_per_minute
+        supervisor = Supervisor(_commands(names, plan.config), per_minute, stop)
+        with watch.telling():
+            supervisor.held = plan.held
+            supervisor.run(partial(watch.look, supervisor))
+        if not stop.is_set():
+            plan = make_plan(config, time.time())
+    return not plan.refused and not watch.lacking
+
+
+def _announce(plan: Plan) -> None:
+    """Where the box listens, on standard output; what is wrong, on standard error."""
+    if plan.refused:
+        sys.stderr.write(f"{ConfigurationInvalid(str(plan.file or 'defaults'), plan.refused)}\n")
+    for one in plan.lacking:
+        sys.stderr.write(f"{one.problem}\n")
+    if plan.mode == "kept":
+        sys.stderr.write(f"The box goes on with what was last in force, {plan.config}, until the file is mended.\n")
+    if plan.mode == "safe":
+        sys.stderr.write("Safe mode: the box receives and sends nothing until this is mended.\n")
+    dicom = plan.settings.dicom if plan.settings else None
+    if dicom is not None and "receiver" not in plan.held:
+        sys.stdout.write(f"DICOM  {dicom.ae_title} at {dicom.host}:{dicom.port}\n")
+        if dicom.tls is not None:
+            sys.stdout.write(f"       over TLS at {dicom.host}:{dicom.tls.port}\n")
+        if dicom.lets_nobody_in is not None:
+            sys.stdout.write(f"       {dicom.lets_nobody_in}\n")
+    sys.stdout.write(f"page   http://{plan.page.host}:{plan.page.port}/\n")
     sys.stdout.write("Research use only, not for diagnosis.\n")
     sys.stdout.flush()
-    Supervisor(_commands(tuple(PROCESSES), config), settings.limits.restarts_per_minute).run()
+    sys.stderr.flush()
 
 
 def serve_cloud(settings: Settings, config: Path | None) -> None:
@@ -69,11 +90,13 @@ def serve_cloud(settings: Settings, config: Path | None) -> None:
     Supervisor(_commands(_CLOUD_PROCESSES, config), settings.limits.restarts_per_minute).run()
 
 
-def run_supervised(name: str, settings: Settings) -> None:
-    """One process of either supervisor."""
+def run_supervised(name: str, config: Path | None) -> None:
+    """One process of either supervisor. Raises ConfigurationInvalid."""
     _log_to_stderr()
     structlog.contextvars.bind_contextvars(process=name)
-    stop = stop_event()
+    if name == SAFE_PAGE:
+        return serve_safe_page(Path(os.environ[STANDING_VARIABLE]), stop_event())
+    settings, stop = load_settings(config), stop_event()
     if name == "cloud-endpoint":
         run_endpoint(cloud_settings(settings), stop)
     elif name == "cloud-analysis":

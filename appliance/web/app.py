@@ -25,6 +25,7 @@ from appliance.settings import Settings
 from appliance.standby.endpoint import PulseEndpoint
 from appliance.standby.keeper import standby_token
 from appliance.standby.words import PULSE_PATH
+from appliance.start.standing import STANDING, read_standing
 from appliance.web.box import process_views
 from appliance.web.headers import GuardedAnswers
 from appliance.web.language import Speaking
@@ -32,6 +33,8 @@ from appliance.web.language import gettext as _
 from appliance.web.live import Watch, changes
 from appliance.web.overview import overview_routes
 from appliance.web.pages import FOLDER, make_templates
+from appliance.web.setup import setup_routes
+from appliance.web.setup_rules import rules_routes
 from appliance.web.site import Site
 from appliance.web.studies import study_routes
 from appliance.web.views import status, status_dict
@@ -52,6 +55,8 @@ def build_app(settings: Settings, engine: Engine, spool: Spool, clock: Callable[
         routes=[
             *overview_routes(site),
             *study_routes(site),
+            *setup_routes(site),
+            *rules_routes(site),
             Route("/events", stream.events),
             Route("/healthz", machines.healthz),
             Route("/api/status", machines.status),
@@ -90,11 +95,18 @@ class _Machines:
     site: Site
 
     def healthz(self, _request: Request) -> Response:
-        """200 while the database can be read and every process reports; else 503 with what is wrong."""
+        """200 while the database can be read and every process reports; else 503 with what is wrong.
+
+        A configuration that is refused is no outage: what was in force before is, and the status says degraded.
+        """
         with reading(self.site.engine) as conn:
             silent = [one.name for one in process_views(conn, self.site.clock()) if one.silent]
-        state = {"status": "degraded" if silent else "ok", "silent": silent}
-        return JSONResponse(state, 503 if silent else 200)
+        standing = read_standing(self.site.settings.home / STANDING)
+        wrong = [f"{one.key}: {one.reason}".removeprefix(": ") for one in (*standing.refused, *standing.lacking)]
+        state = {"status": "degraded" if silent or wrong else "ok", "silent": silent}
+        return JSONResponse(
+            state | ({"configuration": wrong} if wrong else {}), 503 if silent or standing.held else 200
+        )
 
     def status(self, _request: Request) -> Response:
         site = self.site

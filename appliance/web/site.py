@@ -27,6 +27,7 @@ PLACES = (
     ("/", later("Worklist"), Role.VIEWER),
     ("/link", later("Link"), Role.VIEWER),
     ("/box", later("Box"), Role.VIEWER),
+    ("/setup", later("Set-up"), Role.OPERATOR),
 )
 
 Values = dict[str, Any]

@@ -29,6 +29,7 @@ from appliance.web.box import (
     take_surroundings,
 )
 from appliance.web.deliveries import DestinationView, ParkedDelivery, destination_views, parked_deliveries
+from appliance.web.start import start_notices
 from appliance.web.wording import age_words, size_words
 from appliance.web.worklist import Worklist, WorklistRequest, worklist
 from store_forward.database import sqlite_version
@@ -98,11 +99,12 @@ def status(
     pair = standby_view(conn, settings)
     of_two = tuple(Notice(*said) for said in standby_notices(pair, now))
     owed = tuple(_report_notice(*one) for one in waiting_reports(conn))
+    started = tuple(Notice(*one) for one in start_notices(settings, around.certificates, now))
     return StatusView(
         now=now,
         notices=(
             *_operator_notices(conn),
-            *notices(now, links, procs, disk, around, tried, disk_troubles(conn), (*of_two, *owed)),
+            *notices(now, links, procs, disk, around, tried, disk_troubles(conn), (*started, *of_two, *owed)),
         ),
         worklist=worklist(conn, request or WorklistRequest(), settings.page.show_patient),
         destinations=links,
