@@ -331,6 +331,12 @@ def bench(
 @app.command(hidden=True)
 def run(name: str, config: Config = None) -> None:
     """One supervised process; started by ``serve`` and ``cloud``."""
+    from appliance.start.standing import SAFE_PAGE
+
+    if name == SAFE_PAGE:  # without all that the other processes need, so that it is there at once
+        from appliance.web.safe_page import serve_safe_page
+
+        return serve_safe_page()
     from appliance.commands.serving import run_supervised
 
     run_supervised(name, config)

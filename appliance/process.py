@@ -142,6 +142,9 @@ def _triage(settings: Settings, home: Home, stop: threading.Event) -> None:
 
 
 def _uplink(settings: Settings, home: Home, stop: threading.Event) -> None:
+    asked, settings = settings, open_parts(settings)
+    if asked != settings:
+        log.error("uplink.destinations_closed", repair="scanside check says which secrets are missing")
     token = secret(settings.cloud.token_file, settings.cloud.token_variable)
     title, webhooks = settings.dicom.ae_title, open_webhooks(settings.webhook)
     stow_servers = open_stow_servers(settings.stow)
@@ -182,7 +185,9 @@ def _run_lane(run: Callable[[threading.Event], None], stop: threading.Event, fai
 
 
 def _web(settings: Settings, home: Home, stop: threading.Event) -> None:
-    app = build_app(open_parts(settings), home.engine, home.spool)
+    opened = open_parts(settings)  # what is shown is the whole configuration
+    shown = settings.model_copy(update={"dicomweb": opened.dicomweb, "standby": opened.standby})
+    app = build_app(shown, home.engine, home.spool)
     config = uvicorn.Config(
         app, settings.page.host, settings.page.port, log_level="warning", timeout_graceful_shutdown=3
     )

@@ -43,7 +43,7 @@ def _files(paths: list[Path]) -> Iterator[Path]:
 
 def _asked(rule: Rule, header: Dataset, sender: str) -> dict[str, Any]:
     if not is_for(rule, sender):
-        because = f"the sender {'is ' + sender if sender else 'is not given; say it with --sender'}"
+        because = f"the sender {'is ' + sender if sender else 'is not given'}"
         return {"rule": rule.name, "matches": False, "because": because}
     unmet = first_unmet(rule.match, header)
     if unmet is None:

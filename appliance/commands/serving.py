@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import threading
 import time
@@ -19,10 +18,9 @@ from appliance.packs import installed_folder_of
 from appliance.process import PROCESSES, run_process
 from appliance.settings import Limits, Settings
 from appliance.start.plan import Plan, make_plan
-from appliance.start.standing import STANDING_VARIABLE
-from appliance.start.watch import SAFE_PAGE, StartWatch
+from appliance.start.standing import SAFE_PAGE
+from appliance.start.watch import StartWatch
 from appliance.supervisor import Supervisor, ends_at_once, stop_event
-from appliance.web.safe_page import serve_safe_page
 from store_forward.cloud.serve import run_analysis, run_endpoint
 from store_forward.cloud.settings import CloudSettings
 
@@ -94,8 +92,6 @@ def run_supervised(name: str, config: Path | None) -> None:
     """One process of either supervisor. Raises ConfigurationInvalid."""
     _log_to_stderr()
     structlog.contextvars.bind_contextvars(process=name)
-    if name == SAFE_PAGE:
-        return serve_safe_page(Path(os.environ[STANDING_VARIABLE]), stop_event())
     settings, stop = load_settings(config), stop_event()
     if name == "cloud-endpoint":
         run_endpoint(cloud_settings(settings), stop)

@@ -22,9 +22,10 @@ from appliance.settings import DicomWeb, Settings, Standby
 from appliance.standby.keeper import standby_token
 from appliance.tls import server_context
 
-#: Parts of the page's process that stay closed while what they need is not there.
+#: Parts of the page's process, and of the uplink's, that stay closed while what they need is not there.
 DICOMWEB: Final = "dicomweb"
 STANDBY: Final = "standby"
+_DELIVERIES: Final = "deliveries to "
 
 
 @dataclass(frozen=True)
@@ -35,31 +36,38 @@ class Obstacle:
     holds: frozenset[str]
 
 
-def obstacles(settings: Settings, running: frozenset[str] = frozenset()) -> list[Obstacle]:
-    """Everything in the way of a start; what only concerns processes that are ``running`` is not looked at again.
+def obstacles(settings: Settings, held: frozenset[str] | None = None) -> tuple[Obstacle, ...]:
+    """Everything in the way of a start; with ``held`` only what is still in the way of these.
 
     Raises OSError: the home cannot be used.
     """
-    return [
-        Obstacle(problem, frozenset(holds) - running)
-        for holds, look in _looks(settings)
-        if not holds or set(holds) - running
-        for problem in look()
-    ]
+    found = []
+    for holds, look in _looks(settings):
+        stopped = frozenset(holds) if held is None else frozenset(holds) & held
+        if stopped or not holds:
+            found += [Obstacle(problem, stopped) for problem in look()]
+    return tuple(found)
+
+
+def process_of(part: str) -> str:
+    """The process that has to be started again when this part can be opened."""
+    if part.startswith(_DELIVERIES):
+        return "uplink"
+    return "web" if part in (DICOMWEB, STANDBY) else part
 
 
 def _looks(settings: Settings) -> Iterator[tuple[tuple[str, ...], Callable[[], list[Problem]]]]:
-    dicom, page, cloud = settings.dicom, settings.page, settings.cloud
+    dicom, page = settings.dicom, settings.page
     yield ("receiver",), lambda: _port("dicom.port", dicom.host, dicom.port)
     if (tls := dicom.tls) is not None:
         yield ("receiver",), lambda: _port("dicom.tls.port", dicom.host, tls.port)
         yield ("receiver",), lambda: _asked("dicom.tls", lambda: server_context(tls))
     yield ("web",), lambda: _port("page.port", page.host, page.port)
-    yield ("uplink",), lambda: _asked("cloud.token_file", lambda: secret(cloud.token_file, cloud.token_variable))
+    yield (f"{_DELIVERIES}cloud",), partial(_asked, "cloud.token_file", partial(_cloud_token, settings))
     for server in settings.stow:
-        yield ("uplink",), partial(_asked, f"stow {server.name}", partial(stow_token, server))
+        yield (f"{_DELIVERIES}{server.name}",), partial(_asked, f"stow {server.name}", partial(stow_token, server))
     for hook in settings.webhook:
-        yield ("uplink",), partial(_asked, f"webhook {hook.name}", partial(signing_key, hook))
+        yield (f"{_DELIVERIES}{hook.name}",), partial(_asked, f"webhook {hook.name}", partial(signing_key, hook))
     yield ("uplink", STANDBY), lambda: _asked("standby.token_file", lambda: standby_token(settings))
     yield (DICOMWEB,), lambda: _asked("dicomweb.token_file", lambda: dicomweb_token(settings))
     yield ("triage",), lambda: _site_key(settings.home / SITE_KEY)
@@ -109,11 +117,23 @@ def _port(key: str, host: str, port: int) -> list[Problem]:
     return []
 
 
+def _cloud_token(settings: Settings) -> str | None:
+    return secret(settings.cloud.token_file, settings.cloud.token_variable)
+
+
 def open_parts(settings: Settings) -> Settings:
-    """For the page's process: with those of its parts closed that lack a secret."""
-    closed: dict[str, object] = {}
-    if _asked(DICOMWEB, lambda: dicomweb_token(settings)):
+    """What can be opened of it now: without DICOMweb, the other box and the destinations whose secret is missing.
+
+    Deliveries to a destination that is left out wait.
+    """
+    closed: dict[str, object] = {
+        "stow": tuple(one for one in settings.stow if not _asked("", partial(stow_token, one))),
+        "webhook": tuple(one for one in settings.webhook if not _asked("", partial(signing_key, one))),
+    }
+    if _asked("", partial(dicomweb_token, settings)):
         closed["dicomweb"] = DicomWeb()
-    if _asked(STANDBY, lambda: standby_token(settings)):
+    if _asked("", partial(standby_token, settings)):
         closed["standby"] = Standby(token_variable="")
+    if _asked("", partial(_cloud_token, settings)):
+        closed["cloud"] = settings.cloud.model_copy(update={"url": None, "token_file": None})
     return settings.model_copy(update=closed)

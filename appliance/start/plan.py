@@ -89,7 +89,7 @@ def _safe(file: Path | None, page: Page, problems: tuple[Problem, ...], now: flo
 def _prepared(settings: Settings) -> tuple[Obstacle, ...]:
     """Made and looked over once here, so that the processes find it."""
     prepare_home(settings).engine.dispose()
-    return tuple(obstacles(settings))
+    return obstacles(settings)
 
 
 def _copied(settings: Settings, file: Path | None, text: str, now: float) -> Path | None:

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from appliance.errors import Problem
 
 STANDING: Final = "standing.json"
+#: The process that stands in for all others in safe mode.
+SAFE_PAGE: Final = "safe-page"
 #: In the environment of the page of safe mode: where that file lies.
 STANDING_VARIABLE: Final = "SCANSIDE_STANDING"
 

@@ -13,18 +13,15 @@ from typing import Final
 
 import structlog
 
-from appliance.process import PROCESSES
-from appliance.start.obstacles import DICOMWEB, STANDBY, obstacles
+from appliance.start.obstacles import obstacles, process_of
 from appliance.start.plan import Plan, make_plan, problems_now, stamp_of
 from appliance.start.standing import STANDING, STANDING_VARIABLE, said, write_standing
 from appliance.supervisor import Supervisor
 from store_forward.errors import DatabaseUnusable
 
 log = structlog.get_logger()
-SAFE_PAGE: Final = "safe-page"
 _FILE_LOOK_S: Final = 1.0
 _LACKING_LOOK_S: Final = 5.0
-_ALL: Final = frozenset({*PROCESSES, DICOMWEB, STANDBY})
 
 
 class StartWatch:
@@ -92,7 +89,7 @@ class StartWatch:
     def _look_for_the_missing(self, supervisor: Supervisor) -> None:
         assert self._plan.settings is not None
         try:
-            self.lacking = tuple(obstacles(self._plan.settings, _ALL - supervisor.held))
+            self.lacking = obstacles(self._plan.settings, supervisor.held)
         except OSError:
             return
         held = frozenset(name for one in self.lacking for name in one.holds) & supervisor.held
@@ -100,8 +97,8 @@ class StartWatch:
         supervisor.held = held
         if released:
             log.info("start.goes_on", released=sorted(released))
-        if released & {DICOMWEB, STANDBY} and "web" not in held | released:
-            supervisor.renew("web")
+        for name in {process_of(part) for part in released} - released - held:
+            supervisor.renew(name)
         lacking = tuple(said(one.problem, one.holds) for one in self.lacking)
         if lacking != self._standing.lacking:
             self._standing = self._standing.model_copy(update={"lacking": lacking})

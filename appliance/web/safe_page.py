@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from appliance.settings import Settings
-from appliance.start.standing import read_standing
+from appliance.start.standing import STANDING_VARIABLE, read_standing
+from appliance.supervisor import stop_event
 from appliance.web.headers import GuardedAnswers
 from appliance.web.language import Speaking
 from appliance.web.pages import FOLDER, make_templates
@@ -39,8 +41,9 @@ def build_safe_app(standing_path: Path) -> Starlette:
     )
 
 
-def serve_safe_page(standing_path: Path, stop: threading.Event) -> None:
-    """Serve it until ``stop`` is set."""
+def serve_safe_page() -> None:
+    """Serve it until SIGTERM or the end of the supervisor, which has said in the environment what there is to show."""
+    stop, standing_path = stop_event(), Path(os.environ[STANDING_VARIABLE])
     standing = read_standing(standing_path)
     app = build_safe_app(standing_path)
     server = uvicorn.Server(
