@@ -89,7 +89,8 @@ def secret(file: Path | None, variable: str) -> str | None:
     try:
         text = file.read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise ConfigurationInvalid(str(file), (f"secret cannot be read: {error.strerror}",)) from None
+        words = f"secret cannot be read: {error.strerror}; put it there, readable by this user"
+        raise ConfigurationInvalid(str(file), (words,)) from None
     if not text:
         raise ConfigurationInvalid(str(file), ("secret file is empty; put the token in it",))
     return text

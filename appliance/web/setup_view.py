@@ -131,7 +131,7 @@ def target_views(conn: Connection, settings: Settings) -> list[TargetView]:
 
 def _targets(settings: Settings) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
     if settings.cloud.url is not None:
-        yield CLOUD, "cloud", settings.cloud.url, (settings.cloud.box_id,)
+        yield CLOUD, "cloud", settings.cloud.url, ()
     for pacs in settings.pacs:
         yield pacs.name, "pacs", f"{pacs.ae_title} · {pacs.host}:{pacs.port}", (_way(pacs.tls), *pacs.results)
     for server in settings.stow:

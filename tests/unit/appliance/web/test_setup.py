@@ -117,7 +117,7 @@ def test_certificates_and_their_notices(rows: Rows, tmp_path: Path) -> None:
     rows.configure(tmp_path, dicom={"tls": tls})
     rows.now = time.time()
     shown = text(rows)
-    for words in ("dicom.tls.certificate", "name of box.example.org", "belongs to it", "each signed by the next"):
+    for words in ("dicom.tls.certificate", "name of box.example.org", "belongs to it", "this certificate alone"):
         assert words in shown
     assert "has ended; renew it" in text(rows, "/")
     assert own.private_key.read_text().splitlines()[1] not in shown
