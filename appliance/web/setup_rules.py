@@ -114,6 +114,9 @@ class _DryRun:
 
     def _render(self, request: Request, values: Values, code: int = 200) -> Response:
         plain: Values = {"study": "", "sender": "", "results": [], "trouble": "", "now": self._site.clock()}
+        if not self._site.person(request, Role.OPERATOR).sees_patients:
+            for rule in (rule for one in values.get("results", []) for rule in one.get("rules", [])):
+                rule["because"] = ""  # it quotes the header
         rules = [(rule, rule_shown(rule)) for rule in self._site.settings.rule]
         return self._site.render(request, "setup_rules.html", {**plain, "rules": rules, **values}, code)
 

@@ -176,6 +176,17 @@ def test_the_dry_run_of_a_file(rows: Rows, tmp_path: Path) -> None:
     assert "It cannot be read" in broken.text
 
 
+def test_the_dry_run_quotes_no_header_where_patients_are_hidden(rows: Rows, tmp_path: Path) -> None:
+    """Which rule matches is said, and not what stood there."""
+    rules = [{"name": "qa", "match": {"PatientID": "QA*"}, "triage": "phantom"}]
+    data = {"file": ("a.dcm", as_bytes(chest_radiograph(PatientID="SECRET-7")))}
+    for show, shown in ((True, True), (False, False)):
+        rows.configure(tmp_path, rule=rules, page={"show_patient": show})
+        answer = rows.client().post("/setup/rules", headers=ORIGIN, files=data, data={"sender": ""})
+        assert "does not match" in answer.text
+        assert ("SECRET-7" in answer.text) is shown
+
+
 def test_the_dry_run_of_a_study(rows: Rows, tmp_path: Path) -> None:
     """With its own sender unless another is given."""
     rows.configure(tmp_path, rule=RULES)
