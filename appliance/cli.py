@@ -45,10 +45,14 @@ _PACKS_EXTRA = frozenset({"mapie", "nncf", "scipy", "sklearn"})
 
 @app.command()
 def serve(config: Config = None) -> None:
-    """Run the box: receiver, triage worker, uplink and status page, each restarted when it ends."""
+    """Run the box: receiver, triage worker, uplink and status page, each restarted when it ends.
+
+    A configuration that cannot be used changes nothing: what was last in force stays so, or the page alone is shown.
+    """
     from appliance.commands.serving import serve_box
 
-    serve_box(load_settings(config), config)
+    if not serve_box(config):
+        raise typer.Exit(2)
 
 
 @cloud_app.callback()
@@ -259,6 +263,10 @@ def check(
         typer.Option("--rules", help="Only say what the rules would do with this file or folder; repeatable."),
     ] = None,
     sender: Annotated[str, typer.Option("--sender", help="With --rules: as if sent by this calling AE title.")] = "",
+    destinations: Annotated[
+        bool,
+        typer.Option("--destinations", help="Also ask every destination, and peers with an address, for an answer."),
+    ] = False,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -267,11 +275,11 @@ def check(
 
     settings = load_settings(config)
     if rules:
-        if rehash or repair:
-            raise typer.BadParameter("--rules examines nothing else; leave out --rehash and --repair")
+        if rehash or repair or destinations:
+            raise typer.BadParameter("--rules examines nothing else; leave out --rehash, --repair and --destinations")
         return _try_rules(settings, rules, sender, as_json)
     with redirect_stdout(sys.stderr):  # what a repair logs is no data
-        results = examine(settings, rehash=rehash, repair=repair)
+        results = examine(settings, rehash=rehash, repair=repair, destinations=destinations)
     for result in results:
         if as_json:
             _emit(result.as_dict())
@@ -372,9 +380,15 @@ def enrol(config: Config = None, as_json: Json = False) -> None:
 @app.command(hidden=True)
 def run(name: str, config: Config = None) -> None:
     """One supervised process; started by ``serve`` and ``cloud``."""
+    from appliance.start.standing import SAFE_PAGE
+
+    if name == SAFE_PAGE:  # without all that the other processes need, so that it is there at once
+        from appliance.web.safe_page import serve_safe_page
+
+        return serve_safe_page()
     from appliance.commands.serving import run_supervised
 
-    run_supervised(name, load_settings(config))
+    run_supervised(name, config)
 
 
 def _box(settings: Settings) -> Any:

@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with the configuration, or with what it names; ``line`` is that of the file, from 1."""
+
+    key: str
+    reason: str
+    repair: str
+    line: int | None = None
+    value: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.key}{self.value}: " if self.key else ""
+        repair = f"; {self.repair}" if self.repair else ""
+        return f"{where}{self.reason}{repair}" + (f" (line {self.line})" if self.line else "")
+
 
 class ConfigurationInvalid(Exception):
-    """The configuration cannot be used; shown to the person who starts the box. Exit status 2."""
+    """The configuration cannot be used; shown to the person who starts the box. Exit status 2.
 
-    def __init__(self, source: str, problems: tuple[str, ...]) -> None:
+    A problem that is given as words alone is "what is wrong; what to do".
+    """
+
+    def __init__(self, source: str, problems: tuple[str | Problem, ...]) -> None:
         super().__init__(f"configuration {source}:\n" + "\n".join(f"  - {problem}" for problem in problems))
         self.source = source
-        self.problems = problems
+        self.problems = tuple(str(one) for one in problems)
+        self.details = tuple(one if isinstance(one, Problem) else _of_words(one) for one in problems)
+
+
+def _of_words(words: str) -> Problem:
+    reason, _, repair = words.partition("; ")
+    return Problem("", reason, repair)
 
 
 class ReceiveError(Exception):

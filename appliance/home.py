@@ -19,6 +19,7 @@ from appliance.ingest import step_tables as step_tables  # likewise
 from appliance.machine import machine_tables as machine_tables  # likewise
 from appliance.people.tables import users as users  # likewise
 from appliance.results import commitments as commitments  # likewise
+from appliance.results import probe_book as probe_book  # likewise
 from appliance.settings import Settings
 from appliance.standby import state as state  # likewise
 from appliance.triage import person_tables as person_tables  # likewise
@@ -27,6 +28,7 @@ from store_forward.database import create_schema, open_database
 from store_forward.spool import Spool
 
 DEVICES_CACHE = "devices.json"
+SITE_KEY = "site.key"
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Home:
     @property
     def site_key_path(self) -> Path:
         """32 random bytes that key this site's pseudonyms; never leaves the box."""
-        return self.folder / "site.key"
+        return self.folder / SITE_KEY
 
     @property
     def devices_cache(self) -> Path:

@@ -35,6 +35,7 @@ from appliance.results.webhook import open_webhooks
 from appliance.schema import processes
 from appliance.settings import Settings
 from appliance.standby.keeper import keeper_of
+from appliance.start.obstacles import open_parts
 from appliance.supervisor import ends_at_once
 from appliance.tls import page_context
 from appliance.triage.worker import TriageWorker
@@ -145,6 +146,9 @@ def _triage(settings: Settings, home: Home, stop: threading.Event) -> None:
 
 
 def _uplink(settings: Settings, home: Home, stop: threading.Event) -> None:
+    asked, settings = settings, open_parts(settings)
+    if asked != settings:
+        log.error("uplink.destinations_closed", repair="scanside check says which secrets are missing")
     token = secret(settings.cloud.token_file, settings.cloud.token_variable)
     title, webhooks = settings.dicom.ae_title, open_webhooks(settings.webhook)
     stow_servers = open_stow_servers(settings.stow)
@@ -193,7 +197,9 @@ def _run_lane(run: Callable[[threading.Event], None], stop: threading.Event, fai
 
 
 def _web(settings: Settings, home: Home, stop: threading.Event) -> None:
-    app = build_app(settings, home.engine, home.spool)
+    opened = open_parts(settings)  # what is shown is the whole configuration
+    shown = settings.model_copy(update={"dicomweb": opened.dicomweb, "standby": opened.standby})
+    app = build_app(shown, home.engine, home.spool)
     context = page_context(settings.page)
     config = uvicorn.Config(
         app,

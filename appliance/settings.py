@@ -244,11 +244,11 @@ class Dicom(Section):
         """Where reports on storage commitment to this peer go: over TLS, unless it may come plain itself."""
         for _, peer in self.peers_titled(calling_ae_title):
             if peer.report_host:
-                return ReportAddress(peer.report_host, peer.report_port, self._tls_towards(peer))
+                return ReportAddress(peer.report_host, peer.report_port, self.tls_towards(peer))
         return None
 
-    def _tls_towards(self, peer: CallingPeer) -> PacsTls | None:
-        """With the certificate that we show who calls, and the authorities that vouch for them."""
+    def tls_towards(self, peer: CallingPeer) -> PacsTls | None:
+        """How we call a peer: with the certificate that we show who calls, and the authorities that vouch for them."""
         own = self.tls
         if own is None or peer.plain or (self.plain_is_safe and not peer.certificates):
             return None

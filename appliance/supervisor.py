@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -45,20 +45,33 @@ class _Child:
 
 
 class Supervisor:
-    """Runs one command line per name and starts each again when it ends."""
+    """Runs one command line per name and starts each again when it ends; those that are ``held`` are not started."""
 
-    def __init__(self, commands: dict[str, list[str]], restarts_per_minute: int) -> None:
+    def __init__(
+        self, commands: dict[str, list[str]], restarts_per_minute: int, stop: threading.Event | None = None
+    ) -> None:
+        """``stop`` is what a signal sets, shared by supervisors that follow one another."""
         self._commands = commands
         self._per_minute = restarts_per_minute
         self._children = {name: _Child(name) for name in commands}
-        self._stop = threading.Event()
+        self._stop = stop or threading.Event()
+        self.held: frozenset[str] = frozenset()
 
     def request_stop(self, *_signal: object) -> None:
         """Ask for an orderly end; safe in a signal handler."""
         self._stop.set()
 
-    def run(self) -> None:
-        """Supervise until asked to stop, then end every process within :data:`STOP_GRACE_S`."""
+    def renew(self, name: str) -> None:
+        """End one process; it is started again at once."""
+        process = self._children[name].process
+        if process is not None and process.poll() is None:
+            process.terminate()
+
+    def run(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Supervise until asked to stop or ``until`` says so, then end every process within :data:`STOP_GRACE_S`.
+
+        ``until`` is asked ten times a second.
+        """
         signal.signal(signal.SIGTERM, self.request_stop)
         signal.signal(signal.SIGINT, self.request_stop)
         if os.environ.get(END_WITH_INPUT):
@@ -67,6 +80,8 @@ class Supervisor:
             while not self._stop.is_set():
                 for child in self._children.values():
                     self._tend(child, time.monotonic())
+                if until():
+                    break
                 self._stop.wait(0.1)
         finally:
             self._end_all()
@@ -80,7 +95,7 @@ class Supervisor:
             log.warning("process.ended", process=child.name, exit=code, again_in_s=round(delay, 1))
             child.process, child.start_at = None, now + delay
             child.restarts += 1
-        if child.process is None and now >= child.start_at:
+        if child.process is None and now >= child.start_at and child.name not in self.held:
             environment = os.environ | {"SCANSIDE_RESTARTS": str(child.restarts)}
             # The pipe on standard input tells a child that its supervisor is gone, however it went.
             child.process = subprocess.Popen(

@@ -18,8 +18,8 @@ from sqlalchemy.dialects.sqlite import insert
 
 from appliance.audit.message import syslog_message
 from appliance.audit.trail import audit_told, rows
-from appliance.settings import AuditSyslog
-from appliance.tls import client_context, why
+from appliance.settings import AuditSyslog, Settings
+from appliance.tls import ClientTls, client_context, why
 from store_forward.database import reading, writing
 
 log = structlog.get_logger()
@@ -29,6 +29,12 @@ _TIMEOUT_S: Final = 20.0
 _AT_ONCE: Final = 200
 #: So many rows before a break are told again: they may have been in a buffer that nobody read.
 _AGAIN: Final = 20
+
+
+def syslog_context(settings: Settings) -> ClientTls | None:
+    """TLS towards the syslog server; None where there is none. Raises ConfigurationInvalid: a file cannot be used."""
+    own = settings.audit.syslog
+    return None if own is None else client_context(own.tls, "audit.syslog")
 
 
 class SyslogTeller:

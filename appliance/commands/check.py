@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import select
 
-from appliance.commands.check_dicom import dicom_results
+from appliance.commands.check_dicom import certificate_results, dicom_results
 from appliance.commands.check_disk import CheckResult, database_result, spool_results
 from appliance.commands.check_pair import pair_results
 from appliance.commands.packs import selftest
@@ -18,6 +18,8 @@ from appliance.errors import ConfigurationInvalid
 from appliance.home import Home, open_home
 from appliance.privacy.errors import SiteKeyUnusable
 from appliance.privacy.package import site_key
+from appliance.results.probe import targets
+from appliance.results.probe_book import at_once
 from appliance.results.stow import stow_token
 from appliance.results.webhook import signing_key
 from appliance.schema import set_aside
@@ -27,9 +29,10 @@ from store_forward.database import reading
 from store_forward.errors import DatabaseUnusable, SpoolFull
 
 
-def examine(settings: Settings, *, rehash: bool, repair: bool = False) -> list[CheckResult]:
+def examine(settings: Settings, *, rehash: bool, repair: bool = False, destinations: bool = False) -> list[CheckResult]:
     """Look at everything; nothing is changed unless ``repair``. ``rehash`` reads every spooled file back."""
     results = [CheckResult("configuration", True, "valid"), *dicom_results(settings)]
+    results += certificate_results(settings)
     results += [_secret(settings), *_webhooks(settings)]
     results += [*_stow_servers(settings), *_dicomweb(settings)]
     results.append(database_result(settings, repair=repair))
@@ -46,8 +49,18 @@ def examine(settings: Settings, *, rehash: bool, repair: bool = False) -> list[C
         *spool_results(home, settings, rehash=rehash, repair=repair),
     ]
     results += [_set_aside(home), *_packs(settings)]
+    if destinations:
+        results += [_asked(settings, home, target) for target in targets(settings)]
     home.engine.dispose()
     return results
+
+
+def _asked(settings: Settings, home: Home, target: str) -> CheckResult:
+    found = at_once(settings, home.engine, target, "scanside check")
+    if found is None:
+        return CheckResult(f"asked {target}", False, "it is being asked already; try again in a minute")
+    words = f"{found.words} after {found.duration_s:.2f} s"
+    return CheckResult(f"asked {target}", found.ok, words if found.ok else f"{found.cause}: {words}; {found.repair}")
 
 
 def _secret(settings: Settings) -> CheckResult:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from appliance.certificates import certificate_states, certificate_words
 from appliance.commands.check_disk import CheckResult
 from appliance.errors import ConfigurationInvalid
 from appliance.settings import Dicom, DicomTls, Pacs, Settings
@@ -81,3 +82,10 @@ def _trusting(certificate: Path) -> ssl.SSLContext:
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.load_verify_locations(cafile=certificate)
     return context
+
+
+def certificate_results(settings: Settings) -> list[CheckResult]:
+    """Every certificate file that a person should look at."""
+    now = time.time()
+    said = ((state.key, certificate_words(state, now)) for state in certificate_states(settings))
+    return [CheckResult(f"certificate {key}", words[0] != "problem", words[1]) for key, words in said if words]

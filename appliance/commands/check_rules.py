@@ -28,8 +28,12 @@ def try_rules(settings: Settings, paths: list[Path], sender: str) -> Iterator[di
         except (CannotTriage, OSError) as unreadable:
             yield {"path": str(path), "error": f"cannot be read: {unreadable}"}
             continue
-        rules = [_asked(rule, header, sender) for rule in settings.rule]
-        yield {"path": str(path), "rules": rules, **_counting(verdict_on(settings.rule, header, sender))}
+        yield {"path": str(path), **asked_of(settings.rule, header, sender)}
+
+
+def asked_of(rules: tuple[Rule, ...], header: Dataset, sender: str) -> dict[str, Any]:
+    """Every rule and whether it matches an image with this header, and what then counts for it from this sender."""
+    return {"rules": [_asked(rule, header, sender) for rule in rules], **_counting(verdict_on(rules, header, sender))}
 
 
 def _files(paths: list[Path]) -> Iterator[Path]:
@@ -39,7 +43,7 @@ def _files(paths: list[Path]) -> Iterator[Path]:
 
 def _asked(rule: Rule, header: Dataset, sender: str) -> dict[str, Any]:
     if not is_for(rule, sender):
-        because = f"the sender {'is ' + sender if sender else 'is not given; say it with --sender'}"
+        because = f"the sender {'is ' + sender if sender else 'is not given'}"
         return {"rule": rule.name, "matches": False, "because": because}
     unmet = first_unmet(rule.match, header)
     if unmet is None:

@@ -2,79 +2,116 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import sys
+import threading
 import time
 import warnings
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import structlog
+from sqlalchemy.exc import OperationalError
 
 from appliance.audit.events import EventType, application
 from appliance.audit.trail import record
-from appliance.configuration import secret
-from appliance.dicomweb.door import dicomweb_token
-from appliance.disk.upkeep import prepare_home
+from appliance.configuration import load_settings, secret
 from appliance.errors import ConfigurationInvalid
-from appliance.home import Home
+from appliance.home import open_home
 from appliance.packs import installed_folder_of
 from appliance.people.users import has_users
-from appliance.privacy.package import site_key
 from appliance.process import PROCESSES, run_process
-from appliance.results.stow import stow_token
-from appliance.results.webhook import signing_key
-from appliance.settings import Settings
-from appliance.standby.keeper import standby_token
+from appliance.settings import Limits, Settings
+from appliance.start.plan import Plan, make_plan
+from appliance.start.standing import SAFE_PAGE
+from appliance.start.watch import StartWatch
 from appliance.supervisor import Supervisor, ends_at_once, stop_event
-from appliance.tls import page_context, server_context
+from appliance.tls import page_context
 from store_forward.cloud.serve import run_analysis, run_endpoint
 from store_forward.cloud.settings import CloudSettings
 from store_forward.database import reading, writing
 
+log = structlog.get_logger()
 _CLOUD_PROCESSES = ("cloud-endpoint", "cloud-analysis")
 
 
-def serve_box(settings: Settings, config: Path | None) -> None:
-    """Run the box until SIGTERM or SIGINT."""
+def serve_box(config: Path | None) -> bool:
+    """Run the box until SIGTERM or SIGINT; whether it then ran with the file that is meant, and all of it.
+
+    A file that cannot be used changes nothing: the box goes on with what was last in force, or, where there is
+    nothing such, shows its page alone; and it takes the file up as soon as it is mended.
+    """
     _log_to_stderr()
-    home = prepare_home(settings)  # made and looked over once here, so that the processes find it
-    site_key(home.site_key_path)
-    _note(home, EventType.APPLICATION_START)
-    with reading(home.engine) as connection:
-        nobody_may_sign_in = not has_users(connection)
-    home.engine.dispose()
-    secret(settings.cloud.token_file, settings.cloud.token_variable)  # a missing secret is said now, not at night
-    standby_token(settings)  # likewise
-    dicomweb_token(settings)
-    for server in settings.stow:
-        stow_token(server)
-    for webhook in settings.webhook:
-        signing_key(webhook)
-    dicom, page = settings.dicom, settings.page
-    sys.stdout.write(f"DICOM  {dicom.ae_title} at {dicom.host}:{dicom.port}\n")
-    if dicom.tls is not None:
-        server_context(dicom.tls)
-        sys.stdout.write(f"       over TLS at {dicom.host}:{dicom.tls.port}\n")
-    if dicom.lets_nobody_in is not None:
-        sys.stdout.write(f"       {dicom.lets_nobody_in}\n")
-    scheme = "http" if page_context(page) is None else "https"
-    sys.stdout.write(f"page   {scheme}://{page.host}:{page.port}/\n")
-    if not page.is_local and nobody_may_sign_in:
+    stop = threading.Event()
+    plan = make_plan(config, time.time())
+    while not stop.is_set():
+        _announce(plan)
+        _note(plan, EventType.APPLICATION_START)
+        watch = StartWatch(plan, config)
+        names = tuple(PROCESSES) if plan.settings else (SAFE_PAGE,)
+        per_minute = (plan.settings.limits if plan.settings else Limits()).restarts_per_minute
+        supervisor = Supervisor(_commands(names, plan.config), per_minute, stop)
+        with watch.telling():
+            supervisor.held = plan.held
+            supervisor.run(partial(watch.look, supervisor))
+        _note(plan, EventType.APPLICATION_STOP)
+        if not stop.is_set():
+            plan = make_plan(config, time.time())
+    return not plan.refused and not watch.lacking
+
+
+def _announce(plan: Plan) -> None:
+    """Where the box listens, on standard output; what is wrong, on standard error."""
+    if plan.refused:
+        sys.stderr.write(f"{ConfigurationInvalid(str(plan.file or 'defaults'), plan.refused)}\n")
+    for one in plan.lacking:
+        sys.stderr.write(f"{one.problem}\n")
+    if plan.mode == "kept":
+        sys.stderr.write(f"The box goes on with what was last in force, {plan.config}, until the file is mended.\n")
+    if plan.mode == "safe":
+        sys.stderr.write("Safe mode: the box receives and sends nothing until this is mended.\n")
+    dicom = plan.settings.dicom if plan.settings else None
+    if dicom is not None and "receiver" not in plan.held:
+        sys.stdout.write(f"DICOM  {dicom.ae_title} at {dicom.host}:{dicom.port}\n")
+        if dicom.tls is not None:
+            sys.stdout.write(f"       over TLS at {dicom.host}:{dicom.tls.port}\n")
+        if dicom.lets_nobody_in is not None:
+            sys.stdout.write(f"       {dicom.lets_nobody_in}\n")
+    scheme = "https" if plan.page.certificate and plan.settings else "http"
+    sys.stdout.write(f"page   {scheme}://{plan.page.host}:{plan.page.port}/\n")
+    if plan.settings is not None and not plan.page.is_local and _nobody_may_sign_in(plan.settings):
         repair = "scanside users add NAME --role administrator"
         sys.stdout.write(f"       shows nothing before there is a user: {repair}\n")
     sys.stdout.write("Research use only, not for diagnosis.\n")
     sys.stdout.flush()
+    sys.stderr.flush()
+
+
+def _nobody_may_sign_in(settings: Settings) -> bool:
+    home = open_home(settings)
     try:
-        Supervisor(_commands(tuple(PROCESSES), config), settings.limits.restarts_per_minute).run()
+        with reading(home.engine) as connection:
+            return not has_users(connection)
     finally:
-        _note(home, EventType.APPLICATION_STOP)
         home.engine.dispose()
 
 
-def _note(home: Home, what: EventType) -> None:
-    with writing(home.engine) as connection:
-        record(connection, application(what, f"scanside {version('scanside')}"), time.time())
+def _note(plan: Plan, what: EventType) -> None:
+    """In the audit trail: which program, and which configuration. In safe mode nothing in the home is touched."""
+    if plan.settings is None:
+        return
+    digest = hashlib.sha256(plan.config.read_bytes()).hexdigest()[:12] if plan.config else "defaults"
+    home = open_home(plan.settings)
+    try:
+        with writing(home.engine) as connection:
+            detail = f"scanside {version('scanside')}, configuration {digest}"
+            record(connection, application(what, detail), time.time())
+    except (OperationalError, OSError) as error:  # a full disk; the box goes on, and the trail lacks this
+        log.error("audit.not_recorded", kind=type(error).__name__)
+    finally:
+        home.engine.dispose()
 
 
 def serve_cloud(settings: Settings, config: Path | None) -> None:
@@ -92,11 +129,11 @@ def serve_cloud(settings: Settings, config: Path | None) -> None:
     Supervisor(_commands(_CLOUD_PROCESSES, config), settings.limits.restarts_per_minute).run()
 
 
-def run_supervised(name: str, settings: Settings) -> None:
-    """One process of either supervisor."""
+def run_supervised(name: str, config: Path | None) -> None:
+    """One process of either supervisor. Raises ConfigurationInvalid."""
     _log_to_stderr()
     structlog.contextvars.bind_contextvars(process=name)
-    stop = stop_event()
+    settings, stop = load_settings(config), stop_event()
     if name == "cloud-endpoint":
         run_endpoint(cloud_settings(settings), stop)
     elif name == "cloud-analysis":

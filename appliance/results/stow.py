@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
+import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,7 @@ from store_forward.outbox import Delivery
 
 _MOST_ANSWER_BYTES: Final = 1 << 20
 _LATER: Final = frozenset({407, 408, 425, 429})
+_NO_SEARCH: Final = frozenset({405, 501})
 _FAILED, _OTHER_FAILURES, _REASON = "00081198", "0008119A", "00081197"
 
 
@@ -53,7 +55,7 @@ class StowLink:
             "Accept": "application/dicom+json",
             "Accept-Encoding": "identity",
             "User-Agent": "Scanside",
-            **({"Authorization": f"Bearer {self._token}"} if self._token else {}),
+            **_authorization(self._token),
         }
         try:
             with self._client.stream(
@@ -66,6 +68,29 @@ class StowLink:
         if answer.is_success and not reasons:
             return f"stored by STOW-RS, status {answer.status_code} at {time.time():.0f}"
         raise _failure(answer, reasons)
+
+    def search_nothing(self) -> str:
+        """QIDO-RS for a study that does not exist (PS3.18 10.6): whether the server answers and takes the token.
+
+        Raises as :meth:`carry` does.
+        """
+        nowhere = {"StudyInstanceUID": f"2.25.{uuid.uuid4().int}", "limit": "1"}
+        headers = {"Accept": "application/dicom+json", "User-Agent": "Scanside", **_authorization(self._token)}
+        try:
+            with self._client.stream(
+                "GET", self._studies, params=nowhere, headers=headers, timeout=self._timeout_s, follow_redirects=False
+            ) as answer:
+                if answer.is_success:
+                    return f"answered a search with HTTP status {answer.status_code}"
+                if answer.status_code in _NO_SEARCH:
+                    return f"answers, but does not search (HTTP status {answer.status_code}): a result will show more"
+                raise _failure(answer, ())
+        except httpx2.TransportError as error:
+            raise DeliveryDeferred("stow_unreachable", type(error).__name__) from error
+
+
+def _authorization(token: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def open_stow_servers(servers: Iterable[StowServer]) -> list[StowLink]:

@@ -25,6 +25,8 @@ from appliance.settings import Webhook
 from store_forward.errors import DeliveryDeferred, DeliveryRefused
 from store_forward.outbox import Delivery
 
+#: The type of an event that a person at the box has sent to see whether the receiver takes events.
+TEST_EVENT: Final = "test"
 _PREFIX: Final = "whsec_"
 _SHORTEST_KEY, _LONGEST_KEY = 24, 64  # bytes, as the convention has it
 _MOST_WORDS_BYTES: Final = 2048
@@ -58,7 +60,12 @@ class WebhookLink:
             DeliveryDeferred: no connection, or an answer that may be another one later.
             DeliveryRefused: an answer that says never, with the receiver's words.
         """
-        number, body, now = str(delivery.attributes["event_id"]), path.read_bytes(), time.time()
+        status = self.post(str(delivery.attributes["event_id"]), path.read_bytes())
+        return json.dumps({"status": status, "at": time.time()})
+
+    def post(self, number: str, body: bytes) -> int:
+        """One signed request about the event of this id; returns the status of its success. Raises as ``carry``."""
+        now = time.time()
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "Scanside",
@@ -73,7 +80,7 @@ class WebhookLink:
                 "POST", self._url, headers=headers, content=body, timeout=self._timeout_s, follow_redirects=False
             ) as answer:
                 if answer.is_success:
-                    return json.dumps({"status": answer.status_code, "at": time.time()})
+                    return int(answer.status_code)
                 raise _failure(answer, _words(answer, time.monotonic() + self._timeout_s))
         except httpx2.TransportError as error:
             raise DeliveryDeferred("webhook_unreachable", type(error).__name__) from error

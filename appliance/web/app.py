@@ -45,6 +45,8 @@ from appliance.web.people import Visit, visit_of
 from appliance.web.probes import probe_routes
 from appliance.web.quality import quality_routes
 from appliance.web.sign_in import sign_in_routes
+from appliance.web.setup import setup_routes
+from appliance.web.setup_rules import rules_routes
 from appliance.web.site import Site
 from appliance.web.studies import study_routes
 from appliance.web.users import users_routes
@@ -80,6 +82,8 @@ def build_app(
             *account_routes(site, throttle),
             *users_routes(site),
             *quality_routes(site),
+            *setup_routes(site),
+            *rules_routes(site),
             Route("/events", stream.events),
             *probe_routes(site),
             *metrics_routes(site),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, func, select
 
+from appliance.certificates import CertificateState, certificate_states
 from appliance.disk.room_watch import room_before
 from appliance.disk.tables import quarantined, take_ups
 from appliance.packs import registry_of
@@ -60,6 +61,7 @@ class Surroundings:
     spool_counted_whole: bool
     packs: tuple[PackView, ...]
     rejected: tuple[RejectedPack, ...]
+    certificates: tuple[CertificateState, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,7 @@ def take_surroundings(settings: Settings, spool: Spool) -> Surroundings:
             for pack in registry.packs("box")
         ),
         rejected=tuple(RejectedPack(error.pack, error.why, error.repair) for error in registry.rejected),
+        certificates=certificate_states(settings),
     )
 
 

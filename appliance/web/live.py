@@ -12,6 +12,7 @@ from sse_starlette import ServerSentEvent
 
 from appliance.disk.tables import quarantined, take_ups
 from appliance.packs import packs_mark
+from appliance.results.probe_book import mark as probes_mark
 from appliance.schema import StudyState, devices, messages, processes, set_aside, studies, study_events
 from appliance.settings import Settings
 from appliance.standby.state import standing_row
@@ -58,6 +59,7 @@ def state_digest(conn: Connection, now: float, disk: Storage) -> str:
         disk.room,
         conn.scalar(select(func.count()).select_from(quarantined).where(quarantined.c.mended_at.is_(None))),
         conn.scalar(select(func.max(take_ups.c.done_at))),
+        probes_mark(conn),
         _of_two(conn),
         int(now // 60),
     ]

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from appliance.schema import NO_DEVICE
+from appliance.start.standing import STANDING, read_standing
 from appliance.web.box import Storage, device_views, disk_troubles, process_views, storage
 from appliance.web.deliveries import destination_views
 from appliance.web.site import Site
@@ -44,8 +45,10 @@ def probe_routes(site: Site) -> list[Route]:
     def healthz(request: Request) -> Response:
         """Whether the box lives: for liveness."""
         checks, silent = _asked(lambda: _health(site))
-        state = "failed" if silent is None else "degraded" if silent else "ok"
-        return _answer(request, state, checks, {"silent": silent or []})
+        wrong = _wrong(site)
+        state = "failed" if silent is None else "degraded" if silent or wrong else "ok"
+        more = {"silent": silent or []} | ({"configuration": wrong} if wrong else {})
+        return _answer(request, state, checks, more)
 
     def readyz(request: Request) -> Response:
         """Whether the box can do its work now: for readiness."""
@@ -65,10 +68,22 @@ def _asked(look: Callable[[], tuple[list[Check], list[str]]]) -> tuple[list[Chec
 
 def _health(site: Site) -> tuple[list[Check], list[str]]:
     with reading(site.engine) as conn:
-        found = [Check("database", True, True, "can be read")]
+        found = [Check("database", True, True, "can be read"), _configuration(site)]
         silent = [one.name for one in process_views(conn, site.clock()) if one.silent]
         found += _processes(conn, site.clock(), all_started=False)
     return found, silent
+
+
+def _wrong(site: Site) -> list[str]:
+    standing = read_standing(site.settings.home / STANDING)
+    return [f"{one.key}: {one.reason}".removeprefix(": ") for one in (*standing.refused, *standing.lacking)]
+
+
+def _configuration(site: Site) -> Check:
+    """One that is refused is no outage: what was in force before is. What could not be started for it is one."""
+    held = read_standing(site.settings.home / STANDING).held
+    wrong = _wrong(site)
+    return Check("configuration", not wrong, bool(held), "; ".join(wrong) or "all of it is in force")
 
 
 def _readiness(site: Site) -> list[Check]:
@@ -78,7 +93,8 @@ def _readiness(site: Site) -> list[Check]:
         disk = storage(conn, site.settings, site.spool)
         usable = {one.pack_digest for one in device_views(conn, around.packs) if one.device != NO_DEVICE and one.chosen}
         links = destination_views(conn, site.settings)
-        found = [Check("database", True, True, "can be read"), *_processes(conn, now, all_started=True)]
+        found = [Check("database", True, True, "can be read"), _configuration(site)]
+        found += _processes(conn, now, all_started=True)
     read = [pack for pack in around.packs if pack.digest in usable]
     packs = ", ".join(f"{one.name} {one.version}" for one in read) or "none has run its golden set here yet"
     found += [

@@ -31,6 +31,7 @@ PLACES = (
     ("/link", later("Link"), Role.VIEWER),
     ("/box", later("Box"), Role.VIEWER),
     ("/quality", later("Quality"), Role.VIEWER),
+    ("/setup", later("Set-up"), Role.OPERATOR),
     ("/users", later("Users"), Role.ADMINISTRATOR),
 )
 

@@ -33,6 +33,7 @@ from appliance.web.language import gettext as _
 from appliance.web.language import ngettext
 from appliance.web.listing import WorklistRequest
 from appliance.web.quality_drift import drift_words
+from appliance.web.start import start_notices
 from appliance.web.wording import age_words, number_words, plain, size_words
 from appliance.web.worklist import Worklist, worklist
 from store_forward.database import sqlite_version
@@ -143,8 +144,9 @@ def box_state(conn: Connection, settings: Settings, spool: Spool, now: float, ar
     pair = standby_view(conn, settings)
     of_two = tuple(Notice(*said) for said in standby_notices(pair, now))
     owed = tuple(_report_notice(*one) for one in waiting_reports(conn))
+    started = tuple(Notice(*one) for one in start_notices(settings, around.certificates, now))
     drifted = tuple(Notice("problem", said) for said in drift_words(conn, around.packs, now))
-    found = notices(now, links, procs, disk, around, tried, disk_troubles(conn), (*of_two, *owed, *drifted))
+    found = notices(now, links, procs, disk, around, tried, disk_troubles(conn), (*started, *of_two, *owed, *drifted))
     return BoxState(now, (*_operator_notices(conn), *found), links, around, tried, procs, disk, pair)
 
 

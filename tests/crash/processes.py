@@ -17,7 +17,6 @@ from pathlib import Path
 
 from appliance import packs
 from appliance.commands.serving import run_supervised
-from appliance.configuration import load_settings
 from store_forward.cloud import serve
 
 _FORK_SERVER = multiprocessing.get_context("forkserver")
@@ -82,4 +81,4 @@ def _play(name: str, config: Path, log: Path, token: str, ready: Connection) -> 
     ready.send_bytes(_READY)
     ready.close()
     os.read(0, 1)
-    run_supervised(name, load_settings(config))
+    run_supervised(name, config)

@@ -101,7 +101,7 @@ def test_an_unknown_key_is_an_error(tmp_path: Path) -> None:
 def test_a_missing_key_is_named(tmp_path: Path) -> None:
     """A PACS without an address."""
     found = problems(tmp_path, '[[pacs]]\nname = "a"\nport = 104\nae_title = "A"')
-    assert found == ("pacs.0.host: is missing; add it",)
+    assert found == ("pacs.0.host: is missing; add it (line 1)",)
 
 
 def test_duplicate_pacs_names(tmp_path: Path) -> None:

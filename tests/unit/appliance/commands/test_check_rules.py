@@ -104,9 +104,6 @@ def test_a_rule_for_a_sender_needs_one(configuration: Path, tmp_path: Path) -> N
     with configuration.open("a") as file:
         file.write('[[rule]]\nname = "desk"\nsenders = ["DESK?"]\ntriage = "exclude"\n')
     path = as_file(chest_radiograph(), tmp_path / "image.dcm")
-    assert (
-        "  desk: does not match: the sender is not given; say it with --sender"
-        in check(configuration, "--rules", path)[1]
-    )
+    assert "  desk: does not match: the sender is not given" in check(configuration, "--rules", path)[1]
     assert "  desk: does not match: the sender is CT1" in check(configuration, "--rules", path, "--sender", "CT1")[1]
     assert "  desk: matches: the sender" in check(configuration, "--rules", path, "--sender", "DESK1")[1]

@@ -54,28 +54,6 @@ def test_an_unknown_process_is_wrong_use(config: Path) -> None:
     assert "there is no process 'nonsense'; there are receiver, triage, uplink, web, cloud-endpoint" in ended.stderr
 
 
-def test_a_missing_secret_is_said_at_start(config: Path, tmp_path: Path) -> None:
-    """Not at night, when the first upload is due."""
-    config.write_text(config.read_text() + f'[cloud]\nurl = "https://c"\ntoken_file = "{tmp_path / "none"}"\n')
-    ended = started(config, "serve")
-    assert ended.returncode == 2
-    assert f"{tmp_path / 'none'}" in ended.stderr
-    assert "secret cannot be read: No such file or directory" in ended.stderr
-
-
-@pytest.mark.parametrize(
-    "section",
-    ["[dicomweb]\nenabled = true", '[[stow]]\nname = "web"\nurl = "https://archive.example.org"'],
-    ids=["dicomweb", "stow"],
-)
-def test_a_missing_token_is_said_at_start(config: Path, tmp_path: Path, section: str) -> None:
-    """That of our own DICOMweb, and that of a server that gets results."""
-    config.write_text(config.read_text() + f'{section}\ntoken_file = "{tmp_path / "none"}"\n')
-    ended = started(config, "serve")
-    assert ended.returncode == 2
-    assert "secret cannot be read: No such file or directory" in ended.stderr
-
-
 def test_a_database_that_cannot_be_used_stops_the_start(config: Path, settings: Settings) -> None:
     """Before any process listens; what to do is the last thing said."""
     home = open_home(settings)
