@@ -28,7 +28,6 @@ from appliance.start.plan import Plan, make_plan
 from appliance.start.standing import SAFE_PAGE
 from appliance.start.watch import StartWatch
 from appliance.supervisor import Supervisor, ends_at_once, stop_event
-from appliance.tls import page_context
 from store_forward.cloud.serve import run_analysis, run_endpoint
 from store_forward.cloud.settings import CloudSettings
 from store_forward.database import reading, writing

@@ -44,9 +44,9 @@ from appliance.web.pages import FOLDER, make_templates
 from appliance.web.people import Visit, visit_of
 from appliance.web.probes import probe_routes
 from appliance.web.quality import quality_routes
-from appliance.web.sign_in import sign_in_routes
 from appliance.web.setup import setup_routes
 from appliance.web.setup_rules import rules_routes
+from appliance.web.sign_in import sign_in_routes
 from appliance.web.site import Site
 from appliance.web.studies import study_routes
 from appliance.web.users import users_routes

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from appliance.settings import Settings
+from appliance.settings import Page, Settings
 from appliance.start.standing import STANDING_VARIABLE, read_standing
 from appliance.supervisor import stop_event
 from appliance.web.headers import GuardedAnswers
@@ -28,7 +28,7 @@ _LATER = {"Retry-After": "10"}
 
 def build_safe_app(standing_path: Path) -> Starlette:
     """Every address answers 503 with the same page, machines with JSON; nothing can be changed here."""
-    listens_on = read_standing(standing_path).page_host
+    shown_at = Page(host=read_standing(standing_path).page_host)
     page = _SafePage(standing_path, make_templates(Settings()))
     return Starlette(
         routes=[
@@ -37,7 +37,7 @@ def build_safe_app(standing_path: Path) -> Starlette:
             Mount("/static", StaticFiles(directory=FOLDER / "static")),
             Route("/{path:path}", page.answer, methods=["GET", "POST"]),
         ],
-        middleware=[Middleware(GuardedAnswers, listens_on=listens_on), Middleware(Speaking)],
+        middleware=[Middleware(GuardedAnswers, page=shown_at), Middleware(Speaking)],
     )
 
 
