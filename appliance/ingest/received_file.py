@@ -39,7 +39,7 @@ class ReceivedFile:
         """SHA-256 of what was written, in lower-case hexadecimal; taken while the rest is still on the line."""
         return self._sha256.hexdigest()
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         """Write all of ``data`` at the end; nothing more once the disk has refused."""
         left = memoryview(data)
         self._sha256.update(left)
@@ -58,6 +58,12 @@ class ReceivedFile:
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             os.close(descriptor)
+
+    def discard(self) -> None:
+        """It is not going to be whole."""
+        self.close()
+        with contextlib.suppress(OSError):  # the sweep of the folder removes it
+            Path(self.name).unlink(missing_ok=True)
 
     def _give_up(self, error: OSError) -> None:
         self.refused = error.strerror or "I/O error"
