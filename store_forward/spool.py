@@ -58,7 +58,7 @@ class Spool:
     def _make_object_folders(self) -> None:
         """All 256 at once: made one by one, every other image of a new box would pay for a folder."""
         make_folder(self._objects)
-        if len(os.listdir(self._objects)) < _FOLDERS:
+        if sum(1 for _ in self._objects.iterdir()) < _FOLDERS:
             for number in range(_FOLDERS):
                 (self._objects / f"{number:02x}").mkdir(mode=FOLDER_MODE, exist_ok=True)
             sync_folder(self._objects)

@@ -1,0 +1,67 @@
+"""One commit for several threads that each want a write transaction at the same moment.
+
+A commit waits for the disk, and SQLite lets one in after the other, asleep in between. So whoever's turn it is does the
+work of all who wait for theirs, and one wait for the disk makes it all durable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from store_forward.database import writing
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False, slots=True)
+class _Wish(Generic[T]):
+    work: Callable[[Connection], T]
+    tried: bool = False
+    done: bool = False
+    result: T | None = None
+
+
+class SharedCommit:
+    """For the threads of one process; ``undone_by`` is what a work may raise to say that nothing of it is to stay."""
+
+    def __init__(self, engine: Engine, undone_by: tuple[type[Exception], ...]) -> None:
+        self._engine = engine
+        self._undone_by = undone_by
+        self._turn = threading.Lock()
+        self._wishes: deque[_Wish[object]] = deque()
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """What ``work`` returns, after the transaction in which it was called is durable.
+
+        It may be called twice, the first time in a transaction that is undone with all that is in it. Raises what it
+        raises, and what :func:`writing` does; then nothing of it stays.
+        """
+        wish: _Wish[T] = _Wish(work)
+        self._wishes.append(wish)  # type: ignore[arg-type]
+        with self._turn:
+            if not wish.tried:
+                self._try_all()
+            if not wish.done:
+                with writing(self._engine) as connection:
+                    wish.result = work(connection)
+        return wish.result  # type: ignore[return-value]
+
+    def _try_all(self) -> None:
+        """If one cannot be done, none is, and each is tried again alone, in its own thread and its own transaction."""
+        wishes = [self._wishes.popleft() for _ in range(len(self._wishes))]
+        for wish in wishes:
+            wish.tried = True
+        if len(wishes) == 1:
+            return
+        with contextlib.suppress(*self._undone_by):
+            with writing(self._engine) as connection:
+                results = [wish.work(connection) for wish in wishes]
+            for wish, result in zip(wishes, results, strict=True):
+                wish.result, wish.done = result, True
