@@ -67,24 +67,29 @@ class StraightIn:
             arriving.received.discard()
 
     def _look(self) -> bool:
-        """In place of the library's look at the line: whether a PDU came, which is a sign of life."""
-        if not self._may_take():
-            return bool(self._library())
-        if not self._line.is_here:
-            if not self._line.ready:
-                return False
-            if not self._read():
-                return True
+        """In place of the library's look at the line: whether a PDU came, which is a sign of life.
+
+        The library's loop, which sleeps a moment each time round, turns again when there is nothing to take.
+        """
         taken = False
-        while self._line.is_here and self._dul.to_provider_queue.empty() and self._may_take():
-            if not self._take():
-                return bool(self._library()) or taken
-            taken = True
-        return taken
+        while self._may_take():
+            if self._line.is_here:
+                if not self._dul.to_provider_queue.empty():
+                    return taken
+                if not self._take():
+                    break
+                self._dul._idle_timer.restart()
+                taken = True
+            elif not self._line.ready:
+                return taken
+            elif not self._read():
+                return True
+        return bool(self._library()) or taken
 
     def _may_take(self) -> bool:
         """The library is in the middle of nothing: what it has been given is answered, and so is the next in turn."""
-        if self._dul.state_machine.current_state != _ESTABLISHED or not self._dul.event_queue.empty():
+        dul = self._dul
+        if dul._kill_thread or dul.state_machine.current_state != _ESTABLISHED or not dul.event_queue.empty():
             return False
         if self._arriving is not None:
             return True
