@@ -88,8 +88,13 @@ def writing(engine: Engine) -> Iterator[Connection]:
     Raises sqlalchemy.exc.OperationalError when another process holds the write lock longer than the busy
     time-out, or the disk does not take the commit.
     """
-    with engine.connect().execution_options(**{_BEGIN: "BEGIN IMMEDIATE"}) as connection, connection.begin():
+    with connection_for_writing(engine) as connection, connection.begin():
         yield connection
+
+
+def connection_for_writing(engine: Engine) -> Connection:
+    """One whose transactions begin IMMEDIATE, for whoever has many to make and closes it in the end."""
+    return engine.connect().execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
 
 
 class Prepared:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, event
 
-from store_forward.database import writing
+from store_forward.database import connection_for_writing
 
 T = TypeVar("T")
 
@@ -33,6 +34,8 @@ class SharedCommit:
 
     def __init__(self, engine: Engine, undone_by: tuple[type[Exception], ...]) -> None:
         self._engine = engine
+        self._held: Connection | None = None
+        event.listen(engine, "engine_disposed", self._let_go)
         self._undone_by = undone_by
         self._turn = threading.Lock()
         self._wishes: deque[_Wish[object]] = deque()
@@ -49,9 +52,26 @@ class SharedCommit:
             if not wish.tried:
                 self._try_all()
             if not wish.done:
-                with writing(self._engine) as connection:
+                with self._writing() as connection:
                     wish.result = work(connection)
         return wish.result  # type: ignore[return-value]
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """As :func:`writing`, on a connection that stays open; called by whoever's turn it is."""
+        if self._held is None:
+            self._held = connection_for_writing(self._engine)
+        try:
+            with self._held.begin():
+                yield self._held
+        except BaseException:
+            self._let_go()
+            raise
+
+    def _let_go(self, *_: object) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            held.close()
 
     def _try_all(self) -> None:
         """If one cannot be done, none is, and each is tried again alone, in its own thread and its own transaction."""
@@ -61,7 +81,7 @@ class SharedCommit:
         if len(wishes) == 1:
             return
         with contextlib.suppress(*self._undone_by):
-            with writing(self._engine) as connection:
+            with self._writing() as connection:
                 results = [wish.work(connection) for wish in wishes]
             for wish, result in zip(wishes, results, strict=True):
                 wish.result, wish.done = result, True
