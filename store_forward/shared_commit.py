@@ -35,7 +35,6 @@ class SharedCommit:
     def __init__(self, engine: Engine, undone_by: tuple[type[Exception], ...]) -> None:
         self._engine = engine
         self._held: Connection | None = None
-        event.listen(engine, "engine_disposed", self._let_go)
         self._undone_by = undone_by
         self._turn = threading.Lock()
         self._wishes: deque[_Wish[object]] = deque()
@@ -61,6 +60,7 @@ class SharedCommit:
         """As :func:`writing`, on a connection that stays open; called by whoever's turn it is."""
         if self._held is None:
             self._held = connection_for_writing(self._engine)
+            event.listen(self._engine, "engine_disposed", self._let_go, once=True)
         try:
             with self._held.begin():
                 yield self._held

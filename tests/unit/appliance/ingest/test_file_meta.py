@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-
 import pytest
+from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 from pynetdicom.dsutils import create_file_meta
@@ -17,7 +16,7 @@ from appliance.ingest.file_meta import file_head
 def test_it_is_the_library_s(instance: str, syntax: str) -> None:
     """Bit for bit: an instance has one digest, whichever way it came in."""
     sop_class = "1.2.840.10008.5.1.4.1.1.2"
-    library = BytesIO()
+    library = DicomBytesIO()
     library.write(bytes(128) + b"DICM")
     meta = create_file_meta(sop_class_uid=UID(sop_class), sop_instance_uid=UID(instance), transfer_syntax=UID(syntax))
     write_file_meta_info(library, meta)

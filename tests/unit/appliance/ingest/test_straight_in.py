@@ -43,7 +43,8 @@ class Sender:
         """The command set of the next PDU."""
         kind, said = self.hear()
         assert kind == _DATA
-        return decode(BytesIO(said[6:]), True, True)
+        answer: Dataset = decode(BytesIO(said[6:]), True, True)
+        return answer
 
     def _read(self, count: int) -> bytes:
         read = b""
