@@ -6,7 +6,6 @@ work of all who wait for theirs, and one wait for the disk makes it all durable.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import OperationalError
 
 from store_forward.database import connection_for_writing
 
@@ -27,6 +27,7 @@ class _Wish(Generic[T]):
     tried: bool = False
     done: bool = False
     result: T | None = None
+    failed: OperationalError | None = None
 
 
 class SharedCommit:
@@ -53,6 +54,8 @@ class SharedCommit:
             if not wish.done:
                 with self._writing() as connection:
                     wish.result = work(connection)
+        if wish.failed is not None:
+            raise wish.failed
         return wish.result  # type: ignore[return-value]
 
     @contextmanager
@@ -60,7 +63,8 @@ class SharedCommit:
         """As :func:`writing`, on a connection that stays open; called by whoever's turn it is."""
         if self._held is None:
             self._held = connection_for_writing(self._engine)
-            event.listen(self._engine, "engine_disposed", self._let_go, once=True)
+            if not event.contains(self._engine, "engine_disposed", self._let_go):
+                event.listen(self._engine, "engine_disposed", self._let_go)
         try:
             with self._held.begin():
                 yield self._held
@@ -74,14 +78,23 @@ class SharedCommit:
             held.close()
 
     def _try_all(self) -> None:
-        """If one cannot be done, none is, and each is tried again alone, in its own thread and its own transaction."""
+        """If one cannot be done, none is, and each is tried again alone, in its own thread and its own transaction.
+
+        A database that takes nothing now is nobody's own: all are told, or each would wait for it in turn.
+        """
         wishes = [self._wishes.popleft() for _ in range(len(self._wishes))]
         for wish in wishes:
             wish.tried = True
         if len(wishes) == 1:
             return
-        with contextlib.suppress(*self._undone_by):
+        try:
             with self._writing() as connection:
                 results = [wish.work(connection) for wish in wishes]
+        except OperationalError as error:
+            for wish in wishes:
+                wish.failed, wish.done = error, True
+        except self._undone_by:
+            pass
+        else:
             for wish, result in zip(wishes, results, strict=True):
                 wish.result, wish.done = result, True

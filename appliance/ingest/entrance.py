@@ -20,6 +20,7 @@ log = structlog.get_logger()
 _HEADER: Final = struct.Struct(">BxI")
 _HEADER_BYTES: Final = _HEADER.size
 _P_DATA_TF: Final = 0x04
+_AHEAD_BYTES: Final = 131_072
 
 
 class Entrance(ThreadedAssociationServer):  # type: ignore[misc]
@@ -129,8 +130,8 @@ class Line(WaitingLine):
             OSError: the line broke or was silent for too long.
         """
         assert self.socket is not None
-        held, capacity = self._end - self._start, 2 * (_HEADER_BYTES + self._largest_data_bytes)
-        if len(self._buffer) < capacity or len(self._buffer) - self._end < capacity // 2:
+        held, capacity = self._end - self._start, _HEADER_BYTES + self._largest_data_bytes + _AHEAD_BYTES
+        if len(self._buffer) < capacity or len(self._buffer) - self._end < _AHEAD_BYTES:
             behind = self._buffer[self._start : self._end]
             if len(self._buffer) < capacity:
                 self._buffer = bytearray(capacity)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import OperationalError
 
 from store_forward.database import open_database, reading, writing
 from store_forward.shared_commit import SharedCommit
@@ -77,6 +78,21 @@ def test_one_that_cannot_be_done_costs_the_others_nothing(engine: Engine) -> Non
     assert isinstance(outcomes[1].exception(), _No)
     assert [outcomes[0].result(), outcomes[2].result()] == [1, 3]
     assert _held(engine) == [1, 3]
+
+
+def test_a_database_that_takes_nothing_fails_all_at_once(engine: Engine) -> None:
+    """Eight that each waited for the lock would take eight times as long."""
+
+    def locked(_: Connection) -> None:
+        raise OperationalError("BEGIN IMMEDIATE", None, Exception("database is locked"))
+
+    begun: list[object] = []
+    event.listen(engine, "begin", begun.append)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(f"{__name__}._write", lambda *_: locked(_[1]))
+        outcomes, _ = _all_at_once(engine, list(range(8)))
+    assert {type(outcome.exception()) for outcome in outcomes} == {OperationalError}
+    assert len(begun) == 2  # the one that held all up, and theirs
 
 
 def test_nobody_is_told_before_the_commit(engine: Engine) -> None:
