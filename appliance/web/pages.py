@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from appliance.settings import Settings
-from appliance.web import wording
+from appliance.web import language, wording
 from appliance.web.standing import CONFIRMATION_WORDS, DECISION_WORDS
 from appliance.web.worklist import WorklistRequest
 
@@ -28,7 +28,9 @@ def make_templates(settings: Settings) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
     )
+    env.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)  # type: ignore[attr-defined]
     env.filters |= {
         "age": wording.age_words,
         "machine_time": wording.machine_time,
@@ -59,6 +61,8 @@ def make_templates(settings: Settings) -> Environment:
         "static_version": static_version(),
         "worklist_query": worklist_query,
         "title_count": title_count,
+        "language": language.language,
+        "locale": language.locale,
     }
     return env
 
@@ -80,4 +84,4 @@ def worklist_query(request: WorklistRequest, **changed: Any) -> str:
 def title_count(counts: Mapping[str, int]) -> str:
     """What stands before the title of the browser's tab: the urgent studies, or nothing."""
     urgent = counts.get("urgent", 0)
-    return f"({urgent} urgent) " if urgent else ""
+    return language.gettext("(%(number)d urgent) ") % {"number": urgent} if urgent else ""

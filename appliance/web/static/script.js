@@ -13,7 +13,8 @@ function live() {
 
 function broken() {
   if (!stale.hidden) return;
-  stale.textContent = `Stale since ${new Date(heard).toLocaleTimeString("en-GB")}: the box does not answer.`;
+  const time = new Date(heard).toLocaleTimeString(document.documentElement.lang, { hourCycle: "h23" });
+  stale.textContent = stale.dataset.words.replace("{time}", time);
   stale.hidden = false;
 }
 

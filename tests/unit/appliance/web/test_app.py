@@ -94,12 +94,15 @@ def test_the_worklist_says_how_each_study_stands(rows: Rows) -> None:
         "provisional, waiting for the link", "provisional, sent to cloud", "confirmed by the full model",
         "answered by the full model", "Box and cloud disagree. Box: Routine. Full model: Urgent.",
         reason_words("age_unknown"), "93 %", "In progress 1",
-        "The triage process has been silent", "Pacs refused object", "1 delivery to pacs-main is parked",
+        "The triage process has been silent", "1 delivery to pacs-main is parked",
     ):  # fmt: skip
         assert words in text
+    assert "Pacs refused object" in page(rows, "/link").text
 
 
-@pytest.mark.parametrize("path", ["/", "/studies/1", "/studies/5", "/?order=arrival", "/?show=disagrees", "/studies/9"])
+@pytest.mark.parametrize(
+    "path", ["/", "/link", "/box", "/studies/1", "/studies/5", "/?order=arrival", "/?show=disagrees", "/studies/9"]
+)
 def test_every_page_carries_product_and_warning_and_no_foreign_thing(rows: Rows, path: str) -> None:
     """The sentence, well-formed nesting, assets of our own, nothing inline, unique ids."""
     full(rows)
@@ -113,7 +116,7 @@ def test_every_page_carries_product_and_warning_and_no_foreign_thing(rows: Rows,
     assert not any(name == "style" or name.startswith("on") for name, _ in found.attributes)
 
 
-@pytest.mark.parametrize("path", ["/", "/studies/1", "/fragments/overview", "/fragments/studies/1"])
+@pytest.mark.parametrize("path", ["/", "/studies/1", "/fragments/", "/fragments/studies/1"])
 def test_markup_in_names_shows_as_text(rows: Rows, path: str) -> None:
     """A patient name, a finding or a far side's words can never become an element."""
     full(rows)
@@ -166,11 +169,11 @@ def test_the_picture_says_which_finding_is_coloured_or_that_nothing_was_read(row
 
 def test_agreement_is_shown_once_something_was_sent(rows: Rows) -> None:
     """Per pack and per scanner, with its interval; before that the panel would only be noise."""
-    assert "Box and full model" not in page(rows).text
+    assert "Box and full model" not in page(rows, "/box").text
     pack: dict[str, Any] = {"pack": "chest", "pack_version": "1.2.0", "pack_digest": "a" * 64}
     rows.study("1", "escalate", escalated=True, answer_decision="urgent", agreement="agrees", **pack)
     rows.study("2", "escalate", escalated=True, **pack)
-    text = " ".join(page(rows).text.split())
+    text = " ".join(page(rows, "/box").text.split())
     assert "Of 2 studies sent to the cloud" in text
     assert "Agreed over 99 %, 95 % interval 21 % to over 99 %" in text
     assert "chest 1.2.0" in text
@@ -208,7 +211,12 @@ def test_the_fragment_is_the_inside_of_the_page(rows: Rows) -> None:
     """What the script swaps in is what the server would have sent."""
     full(rows)
     client = rows.client()
-    for whole, fragment in (("/", "/fragments/overview"), ("/studies/1", "/fragments/studies/1")):
+    for whole, fragment in (
+        ("/", "/fragments/"),
+        ("/link", "/fragments/link"),
+        ("/box", "/fragments/box"),
+        ("/studies/1", "/fragments/studies/1"),
+    ):
         assert client.get(fragment).text.strip() in client.get(whole).text
         assert f'data-fragment="{fragment}"' in client.get(whole).text
 

@@ -111,7 +111,7 @@ def test_a_commitment_that_is_awaited_and_then_given(rows: Rows) -> None:
         awaiting(conn, held, "commitment_awaited", "stored with status 0x0000", NOW)
     view = views(rows)["pacs-main"]
     assert (view.waiting, view.awaited, view.last_receipt) == (1, 1, "")
-    assert "1 stored there, commitment awaited." in rows.client().get("/").text
+    assert "1 stored there, commitment awaited." in rows.client().get("/link").text
     assert "stored, commitment awaited\n" in rows.client().get("/studies/1.2").text
     with writing(rows.engine) as conn:
         assert take_report(conn, {"pacs-main"}, Report("1.2.3", frozenset({"1.2.4"}), {}), NOW)
@@ -121,5 +121,5 @@ def test_a_commitment_that_is_awaited_and_then_given(rows: Rows) -> None:
         delivered(conn, held, "committed; transaction 1.2.3, stored with status 0x0000", NOW + 1)
     view = views(rows)["pacs-main"]
     assert (view.waiting, view.awaited, view.last_receipt) == (0, 0, "committed")
-    assert "Latest receipt: committed." in rows.client().get("/").text
+    assert "Latest receipt: committed." in rows.client().get("/link").text
     assert "committed; transaction 1.2.3" in rows.client().get("/studies/1.2").text

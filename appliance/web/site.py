@@ -1,0 +1,93 @@
+"""What every page is made with: the box's state, the templates, and who may open what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from jinja2 import Environment
+from sqlalchemy import Connection, Engine
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from appliance.settings import Settings
+from appliance.web.language import gettext as _
+from appliance.web.language import later
+from appliance.web.live import Watch
+from appliance.web.people import Person, Role, person_of
+from store_forward.database import reading, writing
+from store_forward.spool import Spool
+
+#: The pages a person goes to from anywhere: path, name, and the role that opens it.
+PLACES = (
+    ("/", later("Worklist"), Role.VIEWER),
+    ("/link", later("Link"), Role.VIEWER),
+    ("/box", later("Box"), Role.VIEWER),
+)
+
+Values = dict[str, Any]
+
+
+@dataclass
+class Site:
+    """The page's server over one box; ``clock`` gives epoch seconds."""
+
+    settings: Settings
+    engine: Engine
+    spool: Spool
+    clock: Callable[[], float]
+    templates: Environment
+    watch: Watch
+
+    def page(
+        self, path: str, name: str, view: Callable[[Request, Connection], Values], role: Role = Role.VIEWER
+    ) -> list[Route]:
+        """A live page: ``NAME.html``, and at ``/fragments/…`` the ``NAME_fragment.html`` inside that is fetched anew.
+
+        ``view`` reads what both show, in one transaction.
+        """
+
+        def answer(template: str) -> Callable[[Request], Response]:
+            def endpoint(request: Request) -> Response:
+                self.person(request, role)
+                digest = self.watch.digest()  # taken first: a change in between is then fetched again, never missed
+                with reading(self.engine) as conn:
+                    values = view(request, conn)
+                return self.render(request, template, {"now": self.clock(), "digest": digest, **values})
+
+            return endpoint
+
+        fragment = f"/fragments{path}"
+        return [Route(path, answer(f"{name}.html")), Route(fragment, answer(f"{name}_fragment.html"))]
+
+    def action(self, path: str, act: Callable[[Request, Connection], str], role: Role = Role.OPERATOR) -> Route:
+        """What a form of the page asks for, in one transaction; ``act`` returns where the browser goes then."""
+
+        def endpoint(request: Request) -> Response:
+            self.person(request, role)
+            if urlsplit(request.headers.get("origin", "")).netloc != request.headers.get("host"):
+                raise HTTPException(403, _("This form is sent from the status page itself."))
+            with writing(self.engine) as conn:
+                place = act(request, conn)
+            return RedirectResponse(place, 303)
+
+        return Route(path, endpoint, methods=["POST"])
+
+    def person(self, request: Request, role: Role = Role.VIEWER) -> Person:
+        """Whoever asks. Raises HTTPException 403 when this needs another role."""
+        person = person_of(request, self.settings)
+        if not person.may(role):
+            raise HTTPException(403, _("This is not open to your role."))
+        return person
+
+    def render(self, request: Request, template: str, values: Values, code: int = 200) -> Response:
+        """A template as the answer; who asks and where is known to each."""
+        person = person_of(request, self.settings)
+        places = [(path, name) for path, name, role in PLACES if person.may(role)]
+        path, query = quote(request.scope["path"]), request.url.query
+        known = {"person": person, "places": places, "path": path, "query": f"?{query}" if query else ""}
+        return HTMLResponse(self.templates.get_template(template).render({**known, **values}), code)
