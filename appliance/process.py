@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -102,6 +103,7 @@ def _receive(settings: Settings, home: Home, stop: threading.Event) -> None:
     services = open_services(settings, home.engine, home.spool, storage_sop_classes(settings.dicom.private_sop_classes))
     receiver = Receiver(settings.dicom, admission, home.spool.root / "incoming", services)
     port = receiver.start()
+    gc.freeze()  # what has been loaded stays; to look through it again and again holds every association up
     log.info("receiver.listening", ae_title=settings.dicom.ae_title, port=port)
     folder, failed = settings.watched_folder.path, threading.Event()
     upkeep = Upkeep(home, settings)

@@ -8,14 +8,15 @@ anything is read, so a transaction that decides on what it read never fails half
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import sqlcipher3.dbapi2 as sqlite
-from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy import URL, ClauseElement, Connection, Engine, MetaData, create_engine, event
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
 from store_forward.durable import make_folder
 from store_forward.errors import DatabaseUnusable
@@ -26,6 +27,7 @@ METADATA: Final = MetaData(info={"application_id": 0x53434258})
 SCHEMA_VERSION: Final = 4
 OLDEST_SAFE_SQLITE: Final = (3, 51, 3)
 BUSY_TIMEOUT_S: Final = 15.0
+_DIALECT: Final = SQLiteDialect_pysqlite()
 _BEGIN: Final = "scanside_begin"
 _MOST_VALUES: Final = 500
 
@@ -86,8 +88,40 @@ def writing(engine: Engine) -> Iterator[Connection]:
     Raises sqlalchemy.exc.OperationalError when another process holds the write lock longer than the busy
     time-out, or the disk does not take the commit.
     """
-    with engine.connect().execution_options(**{_BEGIN: "BEGIN IMMEDIATE"}) as connection, connection.begin():
+    with connection_for_writing(engine) as connection, connection.begin():
         yield connection
+
+
+def connection_for_writing(engine: Engine) -> Connection:
+    """One whose transactions begin IMMEDIATE, for whoever has many to make and closes it in the end."""
+    return engine.connect().execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+
+
+class Prepared:
+    """A statement for a place where every image passes: put into words once, and executed without SQLAlchemy's help.
+
+    Columns come as SQLite has them: for texts and numbers only.
+    """
+
+    def __init__(self, statement: ClauseElement, columns: Iterable[str] = ()) -> None:
+        """``columns`` are those that an insert without values is going to be executed with."""
+        compiled: Any = statement.compile(dialect=_DIALECT, column_keys=list(columns) or None)
+        self._sql = str(compiled)
+        self._names: tuple[str, ...] = tuple(compiled.positiontup or ())
+        self._fixed = {n: v for n, v in compiled.params.items() if isinstance(v, str | int | float)}
+
+    def execute(self, connection: Connection, **values: Any) -> Any:
+        """Inside the connection's transaction; returns the driver's cursor.
+
+        Raises sqlalchemy.exc.DBAPIError.
+        """
+        all_values = self._fixed | values
+        ordered = tuple([all_values[name] for name in self._names])
+        try:
+            driver: Any = connection.connection.driver_connection
+            return driver.execute(self._sql, ordered)
+        except sqlite.Error as error:
+            raise DBAPIError.instance(self._sql, None, error, sqlite.Error) from error
 
 
 @contextmanager

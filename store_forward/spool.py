@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
-from store_forward.durable import make_folder, open_new, publish, sync_file, sync_folder
+from store_forward.durable import FOLDER_MODE, make_folder, open_new, publish, sync_file, sync_folder
 from store_forward.errors import SpoolFull
 from store_forward.room import Marks, Room, room_at
 
+_FOLDERS = 256
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -52,7 +53,15 @@ class Spool:
         self._incoming = root / "incoming"
         self._objects = root / "objects"
         make_folder(self._incoming)
+        self._make_object_folders()
+
+    def _make_object_folders(self) -> None:
+        """All 256 at once: made one by one, every other image of a new box would pay for a folder."""
         make_folder(self._objects)
+        if sum(1 for _ in self._objects.iterdir()) < _FOLDERS:
+            for number in range(_FOLDERS):
+                (self._objects / f"{number:02x}").mkdir(mode=FOLDER_MODE, exist_ok=True)
+            sync_folder(self._objects)
 
     def free_bytes(self) -> int:
         """Disk space that an unprivileged process could still use, bytes."""

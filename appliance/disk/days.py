@@ -9,16 +9,21 @@ from sqlalchemy.dialects.sqlite import insert
 
 from appliance.disk.autonomy import LONGEST_RECORD_DAYS, Day
 from appliance.disk.tables import disk_days
+from store_forward.database import Prepared
 from store_forward.outbox import DeliveryRequest
 
 _DAY_S = 86_400.0
+_AMOUNTS = ("received_bytes", "made_bytes", "deleted_bytes")
 _NEW_DAY = insert(disk_days)
 #: By the column that grows; executed with a value for each column.
 _MORE = {
-    column: _NEW_DAY.on_conflict_do_update(
-        index_elements=["day"], set_={column: disk_days.c[column] + _NEW_DAY.excluded[column]}
+    column: Prepared(
+        _NEW_DAY.on_conflict_do_update(
+            index_elements=["day"], set_={column: disk_days.c[column] + _NEW_DAY.excluded[column]}
+        ),
+        ("day", *_AMOUNTS),
     )
-    for column in ("received_bytes", "made_bytes", "deleted_bytes")
+    for column in _AMOUNTS
 }
 
 
@@ -54,5 +59,5 @@ def recorded_days(connection: Connection, now: float) -> list[Day]:
 def _count(connection: Connection, at: float, column: str, size_bytes: int) -> None:
     if size_bytes == 0:
         return
-    amounts = {**dict.fromkeys(_MORE, 0), column: size_bytes}
-    connection.execute(_MORE[column], {"day": day_of(at), **amounts})
+    amounts = {**dict.fromkeys(_AMOUNTS, 0), column: size_bytes}
+    _MORE[column].execute(connection, day=day_of(at), **amounts)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, insert, update
+from sqlalchemy import Connection, Engine, insert, update
 from sqlalchemy.exc import DBAPIError
 
 from appliance.disk.days import count_received
@@ -21,14 +22,22 @@ from appliance.errors import (
     ReceiveError,
 )
 from appliance.history import record_event
-from appliance.ingest import statements
 from appliance.ingest.aside import known_among, list_aside
 from appliance.ingest.header import Header, dataset_digest, read_header
 from appliance.ingest.procedure_steps import image_arrived
+from appliance.ingest.statements import (
+    COUNT_IN,
+    NEW_INSTANCE,
+    HeldStudy,
+    KnownInstance,
+    held_study,
+    known_instance,
+)
 from appliance.schema import StudyState, instances, studies
 from appliance.settings import Dicom, Limits
 from store_forward.database import reading, writing
 from store_forward.errors import SpoolFull
+from store_forward.shared_commit import SharedCommit
 from store_forward.spool import Spool, StoredObject
 
 
@@ -48,6 +57,7 @@ class Admission:
 
     def __init__(self, engine: Engine, spool: Spool, limits: Limits, dicom: Dicom) -> None:
         self._engine = engine
+        self._commits = SharedCommit(engine, undone_by=(ReceiveError, OSError, DBAPIError))
         self._spool = spool
         self._limits = limits
         self._dicom = dicom
@@ -107,9 +117,7 @@ class Admission:
             header = read_header(kept.path)
             if announced is not None and announced != (header.sop_class_uid, header.sop_instance_uid):
                 raise DataSetDoesNotMatch("SOP class or instance UID differs from the request")
-            with writing(self._engine) as connection:
-                _must_be_there(kept)
-                return self._enter(connection, header, kept, source, now), header.study_instance_uid
+            return self._commits.run(partial(self._enter, header, kept, source, now)), header.study_instance_uid
         except OutOfResources:
             raise
         except OSError as error:
@@ -118,28 +126,29 @@ class Admission:
             self._keep_aside(kept, header, refused, source, now)
             raise
 
-    def _enter(self, connection: Connection, header: Header, kept: StoredObject, source: str, now: float) -> Admitted:
-        known = connection.execute(statements.INSTANCE, {"uid": header.sop_instance_uid}).one_or_none()
+    def _enter(self, header: Header, kept: StoredObject, source: str, now: float, connection: Connection) -> Admitted:
+        _must_be_there(kept)
+        known = known_instance(connection, header.sop_instance_uid)
         if known is not None:
             return self._enter_again(connection, header, known, kept, source, now)
-        study = _study(connection, header.study_instance_uid)
+        study = held_study(connection, header.study_instance_uid)
         if study is None:
             self._open_study(connection, header, source, now)
         elif study.instance_count >= self._limits.max_study_instances:
             raise InstanceTooLarge("the study has max_study_instances instances already")
         self._count_in(connection, header, (1, kept.size_bytes), study, source, now)
-        connection.execute(statements.NEW_INSTANCE, _row(header, kept, source, now))
+        NEW_INSTANCE.execute(connection, **_row(header, kept, source, now))
         image_arrived(connection, header.study_instance_uid, header.sop_instance_uid, now, first=study is None)
         return Admitted.STORED
 
     def _enter_again(
-        self, connection: Connection, header: Header, known: Row[Any], kept: StoredObject, source: str, now: float
+        self, connection: Connection, header: Header, known: KnownInstance, kept: StoredObject, source: str, now: float
     ) -> Admitted:
         """A SOP Instance UID that has a row. Its file may be gone: deleted by retention, or lost with a bad disk."""
         uid = known.study_instance_uid
         if known.file_digest == kept.digest:
             if mend(connection, kept.digest, uid, now):
-                self._count_in(connection, header, (0, 0), _study(connection, uid), source, now)
+                self._count_in(connection, header, (0, 0), held_study(connection, uid), source, now)
             elif supersede(connection, uid):
                 of_study = update(studies).where(studies.c.study_instance_uid == uid)
                 connection.execute(of_study.values(last_received_at=now))
@@ -154,7 +163,7 @@ class Admission:
             raise InstanceConflict("SOP Instance UID is known in another study; kept aside")
         mend(connection, known.file_digest, uid, now)
         growth = (0, kept.size_bytes - known.size_bytes)
-        self._count_in(connection, header, growth, _study(connection, uid), source, now)
+        self._count_in(connection, header, growth, held_study(connection, uid), source, now)
         of_uid = update(instances).where(instances.c.sop_instance_uid == header.sop_instance_uid)
         connection.execute(of_uid.values(_row(header, kept, source, now)))
         return Admitted.STORED
@@ -185,7 +194,7 @@ class Admission:
         connection: Connection,
         header: Header,
         growth: tuple[int, int],
-        study: Row[Any] | None,
+        study: HeldStudy | None,
         source: str,
         now: float,
     ) -> None:
@@ -193,17 +202,15 @@ class Admission:
         reopened = study is not None and study.state in _PAST_READING
         count_received(connection, now, max(growth[1], 0))
         modalities = {header.modality} | (set(study.modalities.split("\\")) if study is not None else set())
-        connection.execute(
-            statements.COUNT_IN,
-            {
-                "uid": header.study_instance_uid,
-                "reopened": int(reopened),
-                "more_instances": growth[0],
-                "more_bytes": growth[1],
-                "modalities": "\\".join(sorted(m for m in modalities if m)),
-                "now": now,
-                "completes": now + self._dicom.association_timeout_for(source),
-            },
+        COUNT_IN.execute(
+            connection,
+            uid=header.study_instance_uid,
+            reopened=int(reopened),
+            more_instances=growth[0],
+            more_bytes=growth[1],
+            modalities="\\".join(sorted(m for m in modalities if m)),
+            now=now,
+            completes=now + self._dicom.association_timeout_for(source),
         )
         if reopened:
             supersede(connection, header.study_instance_uid)
@@ -264,10 +271,6 @@ def _must_be_there(kept: StoredObject) -> None:
     """Asked under the write lock: the same bytes may just have been deleted; see appliance/disk/removals.py."""
     if not kept.path.exists():
         raise OutOfResources("the file was removed while it arrived; send it again")
-
-
-def _study(connection: Connection, uid: str) -> Row[Any] | None:
-    return connection.execute(statements.STUDY, {"uid": uid}).one_or_none()
 
 
 def _row(header: Header, kept: StoredObject, source: str, now: float) -> dict[str, Any]:

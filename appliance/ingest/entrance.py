@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import threading
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from pynetdicom.association import Association
@@ -16,6 +17,10 @@ from appliance.ingest.waiting_room import LARGEST_REQUEST_BYTES, Newcomer, Waiti
 from appliance.tls import ServerTls
 
 log = structlog.get_logger()
+_HEADER: Final = struct.Struct(">BxI")
+_HEADER_BYTES: Final = _HEADER.size
+_P_DATA_TF: Final = 0x04
+_AHEAD_BYTES: Final = 131_072
 
 
 class Entrance(ThreadedAssociationServer):  # type: ignore[misc]
@@ -85,18 +90,57 @@ class AssociationMaker(RequestHandler):  # type: ignore[misc]
 class Line(WaitingLine):
     """The line of an association, beginning with the PDU that is here already.
 
-    It takes no PDU that is larger than what we ever announce.
+    It takes no PDU that is larger than what we ever announce. What :meth:`fill` has read ahead is given out first,
+    PDU by PDU or byte by byte.
     """
 
     def __init__(self, association: Association, connection: socket.socket, first: bytearray) -> None:
         super().__init__(association, connection)
-        self._first = first
-        self._largest_bytes = max(LARGEST_REQUEST_BYTES, association.acceptor.maximum_length or 0)
+        self._buffer, self._start, self._end = first, 0, len(first)
+        self._largest_data_bytes = association.acceptor.maximum_length or 0
+        self._largest_bytes = max(LARGEST_REQUEST_BYTES, self._largest_data_bytes)
 
     @property
     def is_here(self) -> bool:
-        """Also what came with the request for the association."""
-        return bool(self._first) or super().is_here
+        """Whether a PDU can be read now: a whole one, or one that nobody is going to wait for."""
+        held = self._end - self._start
+        if held < _HEADER_BYTES:
+            return super().is_here
+        kind, length = self._header()
+        return held >= _HEADER_BYTES + length or kind != _P_DATA_TF or length > self._largest_data_bytes
+
+    def pdu(self, kind: int) -> memoryview | None:
+        """What the next PDU says behind its header, if it is of this kind and all here; it stays the next."""
+        if self._end - self._start < _HEADER_BYTES:
+            return None
+        found, length = self._header()
+        start = self._start + _HEADER_BYTES
+        if found != kind or start + length > self._end:
+            return None
+        return memoryview(self._buffer)[start : start + length]
+
+    def skip_pdu(self) -> None:
+        """The next PDU, all of which is here, was taken."""
+        self._start += _HEADER_BYTES + self._header()[1]
+
+    def fill(self) -> bool:
+        """Read what there is ahead; False when the other side has closed.
+
+        Raises:
+            OSError: the line broke or was silent for too long.
+        """
+        assert self.socket is not None
+        held, capacity = self._end - self._start, _HEADER_BYTES + self._largest_data_bytes + _AHEAD_BYTES
+        if len(self._buffer) < capacity or len(self._buffer) - self._end < _AHEAD_BYTES:
+            behind = self._buffer[self._start : self._end]
+            if len(self._buffer) < capacity:
+                self._buffer = bytearray(capacity)
+            self._buffer[:held] = behind
+            self._start, self._end = 0, held
+        with memoryview(self._buffer) as buffer, buffer[self._end :] as free:
+            count = self.socket.recv_into(free)
+        self._end += count
+        return bool(count)
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Read so many bytes; fewer when the other side has closed.
@@ -106,7 +150,14 @@ class Line(WaitingLine):
         """
         if nr_bytes > self._largest_bytes:
             raise ConnectionAbortedError(f"a PDU of {nr_bytes} bytes is larger than agreed")
-        if self._first:
-            taken, self._first = self._first[:nr_bytes], self._first[nr_bytes:]
-            return taken
-        return super().recv(nr_bytes)
+        held = min(nr_bytes, self._end - self._start)
+        if not held:
+            return super().recv(nr_bytes)
+        taken = self._buffer[self._start : self._start + held]
+        self._start += held
+        return taken if held == nr_bytes else taken + super().recv(nr_bytes - held)
+
+    def _header(self) -> tuple[int, int]:
+        """Type of the next PDU and the length of what follows its header (PS3.8 9.3.1)."""
+        kind, length = _HEADER.unpack_from(self._buffer, self._start)
+        return int(kind), int(length)

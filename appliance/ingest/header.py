@@ -19,11 +19,22 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from appliance.errors import CannotUnderstand
 from appliance.ingest.bounded_file import MOST_BYTES, BoundedFile
+from appliance.ingest.plain_header import HEAD_BYTES, LAST_TAG, plain_header
 from models.tolerant_reading import DAMAGED, UNREADABLE
 
-_LAST_TAG = 0x00200010  # StudyID: everything a study row needs stands at or before it
 _LONGEST_VALUE = 10_240  # bytes; no element that is asked for here may have more than 1,024 (PS3.5 6.2)
 _PIECE_BYTES = 1 << 20
+#: Characters that are kept of each.
+_LONGEST = {
+    "Modality": 16,
+    "PatientID": 64,
+    "PatientName": 200,
+    "PatientAge": 4,
+    "AccessionNumber": 16,
+    "StudyDate": 8,
+    "StudyDescription": 64,
+}
+_UIDS = ("SOPInstanceUID", "SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID")
 _UID_CHARACTERS = frozenset("0123456789.")
 
 
@@ -52,20 +63,21 @@ def read_header(path: Path) -> Header:
         CannotUnderstand: not DICOM, torn before the UIDs, or a UID is missing or malformed (PS3.5 9.1).
     """
     with path.open("rb") as stream:
-        dataset, transfer_syntax_uid = _parse(stream)
+        plain = plain_header(stream.read(HEAD_BYTES))
+        texts, transfer_syntax_uid = plain or _texts(*_parse(stream))
     return Header(
-        sop_instance_uid=_uid(dataset, "SOPInstanceUID"),
-        sop_class_uid=_uid(dataset, "SOPClassUID"),
-        study_instance_uid=_uid(dataset, "StudyInstanceUID"),
-        series_instance_uid=_uid(dataset, "SeriesInstanceUID"),
+        sop_instance_uid=_uid(texts, "SOPInstanceUID"),
+        sop_class_uid=_uid(texts, "SOPClassUID"),
+        study_instance_uid=_uid(texts, "StudyInstanceUID"),
+        series_instance_uid=_uid(texts, "SeriesInstanceUID"),
         transfer_syntax_uid=transfer_syntax_uid,
-        modality=_text(dataset, "Modality", 16),
-        patient_id=_text(dataset, "PatientID", 64),
-        patient_name=_text(dataset, "PatientName", 200),
-        patient_age=_text(dataset, "PatientAge", 4),
-        accession_number=_text(dataset, "AccessionNumber", 16),
-        study_date=_text(dataset, "StudyDate", 8),
-        study_description=_text(dataset, "StudyDescription", 64),
+        modality=_cut(texts, "Modality"),
+        patient_id=_cut(texts, "PatientID"),
+        patient_name=_cut(texts, "PatientName"),
+        patient_age=_cut(texts, "PatientAge"),
+        accession_number=_cut(texts, "AccessionNumber"),
+        study_date=_cut(texts, "StudyDate"),
+        study_description=_cut(texts, "StudyDescription"),
     )
 
 
@@ -83,7 +95,7 @@ def _parse(stream: BinaryIO) -> tuple[Dataset, str]:
 
 
 def _is_behind(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-    return int(tag) > _LAST_TAG
+    return int(tag) > LAST_TAG
 
 
 def _transfer_syntax(stream: BinaryIO) -> str:
@@ -104,7 +116,11 @@ def _inflated(stream: BinaryIO) -> bytes:
     return b"".join(pieces)
 
 
-def _text(dataset: Dataset, keyword: str, longest: int) -> str:
+def _texts(dataset: Dataset, transfer_syntax_uid: str) -> tuple[dict[str, str], str]:
+    return {keyword: _text(dataset, keyword) for keyword in (*_LONGEST, *_UIDS)}, transfer_syntax_uid
+
+
+def _text(dataset: Dataset, keyword: str) -> str:
     try:
         if getattr(dataset.get_item(keyword), "length", 0) > _LONGEST_VALUE:  # of a value not converted yet
             return ""
@@ -112,11 +128,15 @@ def _text(dataset: Dataset, keyword: str, longest: int) -> str:
     except UNREADABLE:
         return ""  # a value no one can read is as good as absent; the file itself is kept as it came
     text = "" if value is None else str(value)
-    return "".join(c for c in text if c.isprintable()).strip()[:longest]
+    return "".join(c for c in text if c.isprintable()).strip()
 
 
-def _uid(dataset: Dataset, keyword: str) -> str:
-    text = _text(dataset, keyword, 256)
+def _cut(texts: dict[str, str], keyword: str) -> str:
+    return texts.get(keyword, "")[: _LONGEST[keyword]]
+
+
+def _uid(texts: dict[str, str], keyword: str) -> str:
+    text = texts.get(keyword, "")
     if not text:
         raise CannotUnderstand(f"{keyword} is missing")
     if not is_uid(text):

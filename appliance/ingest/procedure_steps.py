@@ -16,6 +16,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from appliance.history import record_event
+from appliance.ingest.statements import no_longer_awaited
 from appliance.ingest.step_tables import StepState, awaited_images, procedure_steps, step_studies
 from appliance.schema import StudyState, instances, studies
 from store_forward.database import portions
@@ -120,8 +121,7 @@ def image_arrived(conn: Connection, study_uid: str, sop_instance_uid: str, now: 
     """An image was taken in, the ``first`` of its study or another; the last that was awaited completes its study."""
     if first:
         _introduce(conn, study_uid, now)
-    gone = delete(awaited_images).where(awaited_images.c.sop_instance_uid == sop_instance_uid)
-    for step_uid in conn.execute(gone.returning(awaited_images.c.step_uid)).scalars().all():
+    for step_uid in no_longer_awaited(conn, sop_instance_uid):
         _close_studies(conn, step_uid, now)
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import structlog
-from pydicom.dataset import Dataset
 from pydicom.uid import UID, AllTransferSyntaxes
 from pynetdicom import AE, AllStoragePresentationContexts, _config, dimse_messages, evt, register_uid
 from pynetdicom.association import Association
@@ -18,7 +17,6 @@ from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.service_class import StorageServiceClass
 from pynetdicom.sop_class import ModalityPerformedProcedureStep, Verification
 
-from appliance.errors import OutOfResources, ReceiveError
 from appliance.ingest.admit import Admission
 from appliance.ingest.callers import (
     Refusal,
@@ -32,6 +30,8 @@ from appliance.ingest.entrance import AssociationMaker, Entrance
 from appliance.ingest.line_guard import guard
 from appliance.ingest.received_file import ReceivedFile
 from appliance.ingest.services import Services
+from appliance.ingest.storing import Storing
+from appliance.ingest.straight_in import StraightIn
 from appliance.ingest.waiting_room import WaitingRoom
 from appliance.settings import Dicom
 from appliance.tls import ServerTls
@@ -39,7 +39,6 @@ from appliance.tls import ServerTls
 log = structlog.get_logger()
 _SUCCESS = 0x0000
 _ABORT_GRACE_S = 3.0
-_LONGEST_COMMENT = 64  # ErrorComment is LO (PS3.7 C)
 
 #: Stored as it comes, like everything else, although the library's list leaves it out (PS3.6 table A-1).
 _NEWER_TRANSFER_SYNTAXES = (
@@ -65,10 +64,10 @@ class Receiver:
 
     def __init__(self, settings: Dicom, admission: Admission, incoming: Path, services: Services) -> None:
         self._settings = settings
-        self._admission = admission
+        self._storing = Storing(admission)
+        self._storage_classes = frozenset(storage_sop_classes(settings.private_sop_classes))
+        self._incoming = incoming
         self._services = services
-        self._touched: dict[int, set[str]] = {}
-        self._lock = threading.Lock()
         self._room: WaitingRoom | None = None
         self._entrances: list[Entrance] = []
         self.tls_port: int | None = None
@@ -126,11 +125,11 @@ class Receiver:
     def _listen(self, port: int, room: WaitingRoom, tls: ServerTls | None) -> int:
         handlers: list[evt.EventHandlerType] = [
             (evt.EVT_CONN_OPEN, self._on_connect),
-            (evt.EVT_CONN_CLOSE, self._on_close),
+            (evt.EVT_CONN_CLOSE, lambda event: self._storing.ended(event.assoc)),
             (evt.EVT_REQUESTED, self._on_requested),
             (evt.EVT_ACCEPTED, self._on_accepted),
             (evt.EVT_C_ECHO, lambda _event: _SUCCESS),
-            (evt.EVT_C_STORE, self._on_store),
+            (evt.EVT_C_STORE, self._storing.answer),
             (evt.EVT_N_CREATE, self._services.steps.create),
             (evt.EVT_N_SET, self._services.steps.set),
             (evt.EVT_N_ACTION, self._on_action),
@@ -165,7 +164,14 @@ class Receiver:
             abort.join(max(give_up - time.monotonic(), 0.0))
 
     def _on_connect(self, event: evt.Event) -> None:
-        guard(event.assoc, lambda: self._on_close(event))
+        association = event.assoc
+        straight_in = StraightIn(association, self._storing, self._incoming, self._storage_classes)
+
+        def over() -> None:
+            straight_in.end()
+            self._storing.ended(association)
+
+        guard(association, over)
 
     def _on_requested(self, event: evt.Event) -> None:
         association, caller = event.assoc, caller_of(event.assoc)
@@ -211,43 +217,6 @@ class Receiver:
         if refusal_of(caller_of(event.assoc), self._settings) or not self._services.commitments.is_open:
             return NOT_AUTHORISED, None
         return self._services.commitments.answer(event)
-
-    def _on_store(self, event: evt.Event) -> int | Dataset:
-        source = str(event.assoc.requestor.ae_title).strip() or "UNKNOWN"
-        request = event.request
-        announced = (str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID))
-        received: ReceivedFile = request._dataset_file
-        try:
-            if received.refused is not None:
-                raise OutOfResources(f"the spool cannot be written: {received.refused}")
-            outcome, study = self._admission.admit(event.dataset_path, source, time.time(), announced, received.digest)
-        except ReceiveError as refused:
-            log.warning(
-                "instance.refused",
-                reason=refused.reason,
-                status=f"0x{refused.dicom_status:04X}",
-                source=source,
-            )
-            return _status(refused)
-        with self._lock:
-            self._touched.setdefault(id(event.assoc), set()).add(study)
-        log.debug("instance.acknowledged", outcome=outcome, source=source)
-        return _SUCCESS
-
-    def _on_close(self, event: evt.Event) -> None:
-        """Release, abort and a dropped line all end here."""
-        with self._lock:
-            studies = self._touched.pop(id(event.assoc), set())
-        if studies:
-            source = str(event.assoc.requestor.ae_title).strip() or "UNKNOWN"
-            self._admission.released(studies, source, time.time())
-
-
-def _status(refused: ReceiveError) -> Dataset:
-    status = Dataset()
-    status.Status = refused.dicom_status
-    status.ErrorComment = refused.comment[:_LONGEST_COMMENT]
-    return status
 
 
 def storage_sop_classes(private: Iterable[str] = ()) -> tuple[UID, ...]:

@@ -13,7 +13,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket
@@ -29,7 +29,8 @@ def let_wait(association: Association, line: WaitingLine) -> None:
     association.dul.to_provider_queue = _RingingQueue(line.ring)
     association.dul.to_user_queue = checkpoint.queue()
     association.dul._run_loop_delay = 0.0  # the line itself waits
-    association.dimse.msg_queue = checkpoint.queue()
+    association.dimse.msg_queue = messages = checkpoint.messages()
+    association._serve_request = messages.dealt_with(association._serve_request)
     association._reactor_checkpoint = checkpoint
 
 
@@ -38,6 +39,12 @@ def is_held(association: Association) -> bool:
     is also set while the thread answers a request."""
     checkpoint = association._reactor_checkpoint
     return isinstance(checkpoint, _Checkpoint) and checkpoint.holds
+
+
+def is_at_rest(association: Association) -> bool:
+    """Whether each message that the line has given its own thread is answered."""
+    messages = association.dimse.msg_queue
+    return isinstance(messages, _Messages) and messages.is_at_rest
 
 
 class _RingingQueue(queue.Queue[Any]):
@@ -50,6 +57,41 @@ class _RingingQueue(queue.Queue[Any]):
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         super().put(item, block, timeout)
         self._ring()
+
+
+class _Messages(_RingingQueue):
+    """Knows whether what was taken out of it has been dealt with."""
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        super().__init__(ring)
+        self._in_hand = False
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Nothing is in it, and nothing that was is being answered."""
+        with self.mutex:
+            return not self.queue and not self._in_hand
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        self._in_hand = False  # who asks for more is done with the last
+        return super().get(block, timeout)
+
+    def _get(self) -> Any:
+        """With the mutex held."""
+        self._in_hand = True
+        return super()._get()
+
+    def dealt_with(self, answer: Callable[[Any, int], None]) -> Callable[[Any, int], None]:
+        """``answer``, and then it is."""
+
+        def then(message: Any, context_id: int) -> None:
+            answer(message, context_id)
+            self._in_hand = False
+
+        return then
+
+
+_AnyQueue = TypeVar("_AnyQueue", bound=_RingingQueue)
 
 
 class WaitingLine(AssociationSocket):  # type: ignore[misc]
@@ -131,7 +173,13 @@ class _Checkpoint(threading.Event):
 
     def queue(self) -> _RingingQueue:
         """A queue whose content is worth a look."""
-        made = _RingingQueue(self._news.set)
+        return self._watched(_RingingQueue(self._news.set))
+
+    def messages(self) -> _Messages:
+        """The one of messages."""
+        return self._watched(_Messages(self._news.set))
+
+    def _watched(self, made: _AnyQueue) -> _AnyQueue:
         self._queues.append(made)
         return made
 

@@ -44,15 +44,15 @@ def speak(port: int, number: int) -> list[str]:
     rng = Random(number)
     pdus = list(whole(number))
     spoiled = {rng.randrange(len(pdus)) for _ in range(rng.choice((1, 1, 2)))}
-    said = [mutated([pdu], number) if at in spoiled else pdu for at, pdu in enumerate(pdus)]
+    said = [mutated([one], number) if at in spoiled else one for at, one in enumerate(pdus)]
     heard = bytearray()
     with socket.create_connection(("127.0.0.1", port), HANG_S) as line:
         with suppress(OSError):  # a receiver may close the line whenever it has heard enough
             line.sendall(said[0])
             _listen(line, heard, HANG_S if 0 not in spoiled else _SILENCE_S, at_least=1)
             if heard[:1] == bytes([_ACCEPT]):
-                for pdu in said[1:]:
-                    line.sendall(pdu)
+                for one in said[1:]:
+                    line.sendall(one)
                 _listen(line, heard, _SILENCE_S)
             line.shutdown(socket.SHUT_WR)
         if not _listen(line, heard, HANG_S):
@@ -63,20 +63,21 @@ def speak(port: int, number: int) -> list[str]:
 def whole(number: int) -> Iterator[bytes]:
     """Association, one or two messages, release or abort; nothing wrong with any of them."""
     rng = Random(-number - 1)
-    yield _associate(number)
+    yield associate(number)
     for _ in range(rng.choice((1, 2))):
         yield from rng.choice((_echo, _store, _store, _commitment, _step))(number)
-    yield _pdu(_RELEASE if rng.random() < 0.8 else _ABORT, bytes(4))
+    yield pdu(_RELEASE if rng.random() < 0.8 else _ABORT, bytes(4))
 
 
-def _associate(number: int) -> bytes:
+def associate(number: int) -> bytes:
+    """An A-ASSOCIATE-RQ for echo, images, commitment and procedure steps, in this order of context IDs 1, 3, 5, 7."""
     contexts = b"".join(
         _item(0x20, bytes([2 * at + 1, 0, 0, 0]) + _item(0x30, sop_class.encode()) + _syntaxes(number))
         for at, sop_class in enumerate(_CLASSES)
     )
     user = _item(0x51, struct.pack(">I", 16_384)) + _item(0x52, uid("implementation").encode()) + _item(0x55, b"FUZZ")
     fixed = b"\0\1\0\0" + b"SCANSIDE".ljust(16) + b"FUZZ".ljust(16) + bytes(32)
-    return _pdu(_ASSOCIATE, fixed + _item(0x10, b"1.2.840.10008.3.1.1.1") + contexts + _item(0x50, user))
+    return pdu(_ASSOCIATE, fixed + _item(0x10, b"1.2.840.10008.3.1.1.1") + contexts + _item(0x50, user))
 
 
 def _syntaxes(number: int) -> bytes:
@@ -86,36 +87,53 @@ def _syntaxes(number: int) -> bytes:
 
 
 def _echo(_: int) -> Iterator[bytes]:
-    yield _message(_ECHO, 3, _command(Verification, 0x0030, with_data=False))
+    yield message(_ECHO, 3, command(Verification, 0x0030, with_data=False))
 
 
 def _store(number: int) -> Iterator[bytes]:
-    data, instance = _instance(number % 7)
-    yield _message(_STORE, 3, _command(_CLASSES[1], 0x0001, (0x1000, instance.encode()), (0x0700, b"\0\0")))
+    data, uid_of_it = instance(number % 7)
+    asked = command(_CLASSES[1], 0x0001, (0x1000, uid_of_it.encode()), (0x0700, b"\0\0"))
     half = len(data) // 2
-    yield _message(_STORE, 0, data[:half])
-    yield _message(_STORE, 2, data[half:])
+    match number % 4:
+        case 0:  # as most senders do
+            yield message(_STORE, 3, asked)
+            yield message(_STORE, 0, data[:half])
+            yield message(_STORE, 2, data[half:])
+        case 1:  # all in one PDU
+            yield pdu(
+                _DATA, fragment(_STORE, 3, asked) + fragment(_STORE, 0, data[:half]) + fragment(_STORE, 2, data[half:])
+            )
+        case 2:  # the command in two fragments
+            yield message(_STORE, 1, asked[:20])
+            yield message(_STORE, 3, asked[20:])
+            yield message(_STORE, 2, data)
+        case _:  # in small PDUs, the last of which is empty
+            yield message(_STORE, 3, asked)
+            for start in range(0, len(data), 1000):
+                yield message(_STORE, 0, data[start : start + 1000])
+            yield message(_STORE, 2, b"")
 
 
 def _commitment(number: int) -> Iterator[bytes]:
     known = (0x1001, b"1.2.840.10008.1.20.1.1\0"), (0x1008, b"\1\0")
-    yield _message(_COMMITMENT, 3, _command(_CLASSES[2], 0x0130, *known, requested=True))
-    yield _message(_COMMITMENT, 2, _element(0x0008, 0x1195, uid(f"transaction {number}").encode()))
+    yield message(_COMMITMENT, 3, command(_CLASSES[2], 0x0130, *known, requested=True))
+    yield message(_COMMITMENT, 2, _element(0x0008, 0x1195, uid(f"transaction {number}").encode()))
 
 
 def _step(number: int) -> Iterator[bytes]:
-    yield _message(_STEP, 3, _command(_CLASSES[3], 0x0140, (0x1000, uid(f"step {number}").encode())))
-    yield _message(_STEP, 2, _element(0x0040, 0x0252, b"IN PROGRESS"))
+    yield message(_STEP, 3, command(_CLASSES[3], 0x0140, (0x1000, uid(f"step {number}").encode())))
+    yield message(_STEP, 2, _element(0x0040, 0x0252, b"IN PROGRESS"))
 
 
 @cache
-def _instance(number: int) -> tuple[bytes, str]:
+def instance(number: int) -> tuple[bytes, str]:
+    """A data set in explicit VR, and its SOP Instance UID."""
     dataset = chest_radiograph(seed=f"fuzz {number}", pixels=chest_pixels(24, 24))
     content = as_bytes(dataset)
     return content[144 + struct.unpack("<I", content[140:144])[0] :], str(dataset.SOPInstanceUID)
 
 
-def _command(
+def command(
     sop_class: str, field: int, *more: tuple[int, bytes], with_data: bool = True, requested: bool = False
 ) -> bytes:
     """A command set in implicit little endian (PS3.7 6.3.1)."""
@@ -135,12 +153,18 @@ def _element(group: int, number: int, value: bytes) -> bytes:
     return struct.pack("<HHI", group, number, len(value)) + value
 
 
-def _message(context: int, control: int, data: bytes) -> bytes:
+def message(context: int, control: int, data: bytes) -> bytes:
     """One P-DATA-TF PDU; ``control`` 1 is a command, 2 the last fragment (PS3.8 E.2)."""
-    return _pdu(_DATA, struct.pack(">IBB", len(data) + 2, context, control) + data)
+    return pdu(_DATA, fragment(context, control, data))
 
 
-def _pdu(kind: int, body: bytes) -> bytes:
+def fragment(context: int, control: int, data: bytes) -> bytes:
+    """One presentation data value (PS3.8 9.3.5.1)."""
+    return struct.pack(">IBB", len(data) + 2, context, control) + data
+
+
+def pdu(kind: int, body: bytes) -> bytes:
+    """One of this type (PS3.8 9.3.1)."""
     return struct.pack(">BBI", kind, 0, len(body)) + body
 
 
