@@ -12,7 +12,6 @@ from typing import Any, Final
 from pydicom import config
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
-from pydicom.tag import Tag
 
 from appliance.privacy.codes import clean_code, is_code
 from appliance.privacy.content import content_that_stays
@@ -33,7 +32,9 @@ _BINARY_OF_IMAGES: Final = re.compile("(Segmented)?(Red|Green|Blue|Alpha)Palette
 _LEFT_OUT = frozenset({"SpecificCharacterSet", "PixelData", "EncryptedAttributesSequence", "DeidentificationMethod"})
 _CODED_STRING = re.compile(r"[A-Z0-9_ ]{0,16}")
 #: Without these two options what they hold is not replaced by dummies but refused or left out.
-_CONTENT, _GRAPHICS, _OVERLAY_DATA = 0x0040A730, 0x00700001, 0x3000
+_CONTENT, _GRAPHICS = 0x0040A730, 0x00700001
+#: Curves and overlays: words drawn as dots are not told from other dots, so they go whole, with any option.
+_BITMAPS = (0x50, 0x60)
 
 
 def apply_profile(dataset: Dataset, stay: Stay) -> Dataset:
@@ -47,7 +48,6 @@ def apply_profile(dataset: Dataset, stay: Stay) -> Dataset:
         made = None if element is None else _made(element, dataset, stay)
         if made is not None:
             clean.add(made)
-    _drop_torn_groups(clean)
     return clean
 
 
@@ -61,7 +61,7 @@ def _read(dataset: Dataset, tag: Any) -> DataElement | None:
 
 def _made(element: DataElement, dataset: Dataset, stay: Stay) -> DataElement | None:
     tag = element.tag
-    if tag.group <= 0x0007 or tag.element == 0 or element.keyword in _LEFT_OUT:
+    if tag.group <= 0x0007 or tag.element == 0 or element.keyword in _LEFT_OUT or tag.group >> 8 in _BITMAPS:
         return None
     row = row_of(int(tag))
     if row is None:
@@ -95,8 +95,6 @@ def _cleaned(element: DataElement, stay: Stay) -> DataElement | None:
         return _new_uids(element, stay)
     if element.VR in _TEXT or element.VR in ("AE", "CS"):
         return _with(element, [known_words(str(part)) or REMOVED for part in parts_of(element.value)])
-    if (element.tag.group >> 8) == 0x60 and element.tag.element == _OVERLAY_DATA:
-        return element  # its bitmap is searched for words with the pixels
     return element if element.VR in ("TM", *_NUMBERS) else None
 
 
@@ -137,11 +135,3 @@ def _new_uids(element: DataElement, stay: Stay) -> DataElement:
 def _with(element: DataElement, values: list[Any]) -> DataElement:
     value = values[0] if len(values) == 1 and element.VR != "SQ" else values
     return DataElement(element.tag, element.VR, value or None, validation_mode=config.IGNORE)
-
-
-def _drop_torn_groups(clean: Dataset) -> None:
-    """Curves, and overlays whose data are gone: what describes them is of no use without."""
-    for tag in list(clean.keys()):
-        group = Tag(tag).group
-        if group >> 8 == 0x60 and Tag(group, _OVERLAY_DATA) not in clean:
-            del clean[tag]
