@@ -7,7 +7,7 @@ DONE   := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 DEMO_FLAGS := $(if $(ONCE),--once --json) $(if $(IMAGES),--images "$(IMAGES)")
 
-.PHONY: demo test check interop crash link soak fuzz throughput bench lab format clean help
+.PHONY: demo test check interop deidentification crash link soak fuzz throughput bench lab format clean help
 
 help:             ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -24,8 +24,11 @@ check: $(DONE)    ## format, lint, types, import arrows
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-interop: $(DONE) .debian-peers ## against Debian's DCMTK, Orthanc, dicom3tools and strace
+interop: $(DONE) .debian-peers ## against Debian's DCMTK, Orthanc, dicom3tools, Tesseract and strace
 	$(PYTEST) -m interop tests
+
+deidentification: $(DONE) .debian-peers ## patients planted in 600 instances, words in 130 pictures, read by Tesseract (IMAGES=n)
+	PATIENTS=40 IMAGES=$(or $(IMAGES),130) $(PYTEST) -s --timeout=0 tests/interop/test_burned_in.py tests/interop/test_planted.py
 
 crash: $(DONE) .debian-peers ## hurt every process at system calls and at random times (POINTS=n, POINTS=all)
 	POINTS=$(or $(POINTS),1000) $(PYTEST) -m crash tests
@@ -75,10 +78,10 @@ $(DONE): requirements/dev.txt pyproject.toml
 .PHONY: .debian-peers
 .debian-peers:
 	@command -v storescu >/dev/null && command -v Orthanc >/dev/null && command -v strace >/dev/null \
-	  && command -v dciodvfy >/dev/null && command -v gdcmconv >/dev/null \
+	  && command -v dciodvfy >/dev/null && command -v gdcmconv >/dev/null && command -v tesseract >/dev/null \
 	  && test -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so \
 	  || { $(call as_root,apt-get update -qq) && \
-	       $(call as_root,env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq dcmtk orthanc orthanc-dicomweb dicom3tools libgdcm-tools strace); }
+	       $(call as_root,env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq dcmtk orthanc orthanc-dicomweb dicom3tools libgdcm-tools strace tesseract-ocr); }
 
 .PHONY: .link-tools
 .link-tools:

@@ -40,11 +40,14 @@ _ROUNDS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """Pixels without words; ``photometric_interpretation`` is theirs, which decoding may have changed."""
+    """Pixels without words; ``photometric_interpretation`` is theirs, which decoding may have changed.
+
+    ``blanked`` is ``(rows, columns)`` bool; every other pixel is as it was.
+    """
 
     pixels: CleanPixels
     photometric_interpretation: str
-    blanked_px: int
+    blanked: Mask
 
 
 def without_words(clean: CleanPixels, described: Dataset, source: Dataset, most_frames: int) -> Searched:
@@ -62,19 +65,18 @@ def without_words(clean: CleanPixels, described: Dataset, source: Dataset, most_
     number = int(described.get("NumberOfFrames") or 1)
     if number > most_frames:
         raise CannotDeidentify("too_many_frames", f"{number} frames to search for words, the limit is {most_frames}")
-    searched = Searched(clean, str(described.PhotometricInterpretation), 0)
+    nowhere = np.zeros((described.Rows, described.Columns), dtype=np.bool_)
+    searched = Searched(clean, str(described.PhotometricInterpretation), nowhere)
     outside = _outside_regions(source, described)
-    mask = np.zeros((described.Rows, described.Columns), dtype=np.bool_)
-    found = _words(searched, described, MAY_BE, mask)
+    found = _words(searched, described, MAY_BE)
     _require_sure(found, source)
     found |= outside
     for _ in range(_ROUNDS):
-        if not (found & ~mask).any():
+        if not (found & ~searched.blanked).any():
             return searched
-        mask |= found
         searched = _blanked(searched, described, found)
-        found = _words(searched, described, SURELY, mask)
-    if _apart(found, mask):
+        found = _words(searched, described, SURELY)
+    if _apart(found, searched.blanked):
         raise CannotDeidentify("words_left", "the pixels still show words after they were blanked")
     return _blanked(searched, described, found)
 
@@ -93,11 +95,11 @@ def _require_sure(found: Mask, source: Dataset) -> None:
         raise CannotDeidentify("mostly_words", "most of the image is words, as in a scanned document")
 
 
-def _words(searched: Searched, described: Dataset, sureness: Sureness, blanked: Mask) -> Mask:
-    """Where words are in any frame, beside what was ``blanked``."""
+def _words(searched: Searched, described: Dataset, sureness: Sureness) -> Mask:
+    """Where words are in any frame, beside what was blanked."""
     mask = np.zeros((described.Rows, described.Columns), dtype=np.bool_)
     for frame in _frames(_readable(searched, described)):
-        for picture in _pictures(frame, described, searched.photometric_interpretation, blanked):
+        for picture in _pictures(frame, described, searched.photometric_interpretation, searched.blanked):
             mask |= words_in(picture, sureness)
     return mask
 
@@ -171,7 +173,9 @@ def _blanked(searched: Searched, described: Dataset, mask: Mask) -> Searched:
     rows, columns = mask.shape
     if interpretation == "YBR_FULL_422":
         pairs = values[: number * rows * columns * 2].reshape(number, rows, columns // 2, 4)
-        pairs[:, mask[:, 0::2] | mask[:, 1::2]] = (0, 0, 128, 128)
+        either = mask[:, 0::2] | mask[:, 1::2]  # two pixels share their colour
+        mask = np.repeat(either, 2, axis=1)
+        pairs[:, either] = (0, 0, 128, 128)
     elif samples == 1:
         frames = values[: number * rows * columns].reshape(number, rows, columns)
         frames[:, mask] = _dark(frames, described, interpretation)
@@ -184,7 +188,7 @@ def _blanked(searched: Searched, described: Dataset, mask: Mask) -> Searched:
             for plane in range(samples):
                 flat.reshape(number, samples, rows, columns)[:, plane, mask] = colour[plane]
     blank = replace(pixels, data=values.tobytes())
-    return Searched(blank, interpretation, searched.blanked_px + int(mask.sum()))
+    return Searched(blank, interpretation, searched.blanked | mask)
 
 
 def _dark(frames: NDArray[np.unsignedinteger], described: Dataset, interpretation: str) -> int:

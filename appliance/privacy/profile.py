@@ -114,7 +114,7 @@ def _unmentioned(element: DataElement, stay: Stay) -> DataElement | None:
     if element.VR in _TEXT:
         known = all(is_known(str(part)) for part in parts_of(element.value))
         return element if known or element.is_empty else dummy(element)
-    if element.VR in _NUMBERS or _BINARY_OF_IMAGES.fullmatch(element.keyword):
+    if str(element.VR).split(" ")[0] in _NUMBERS or _BINARY_OF_IMAGES.fullmatch(element.keyword):
         return element
     return None
 

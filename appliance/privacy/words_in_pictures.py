@@ -25,7 +25,7 @@ _STEP: Final = 32
 _TILE_PX: Final = 1024
 _OVERLAP_PX: Final = 128
 #: A smaller picture is enlarged, so that its letters have the size of those the network learnt.
-_LEAST_SIDE_PX: Final = 640
+_LEAST_SIDE_PX: Final = 512
 _MOST_SIDE_PX: Final = 2048
 #: Nobody can read a word in less.
 _LEAST_PICTURE_PX: Final = 12
