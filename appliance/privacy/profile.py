@@ -26,6 +26,7 @@ from appliance.privacy.words import REMOVED, is_known, known_words
 
 _NUMBERS = frozenset({"AT", "DS", "FD", "FL", "IS", "OD", "OF", "OL", "OV", "SL", "SS", "SV", "UL", "US", "UV"})
 _TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
+_CLEANED_TEXT = _TEXT | {"AE", "CS"}
 _DATES = frozenset({"DA", "DT"})
 _BINARY_OF_IMAGES: Final = re.compile("(Segmented)?(Red|Green|Blue|Alpha)PaletteColorLookupTableData|LUTData")
 #: Made elsewhere, or of no use in a copy.
@@ -68,7 +69,12 @@ def _made(element: DataElement, dataset: Dataset, stay: Stay) -> DataElement | N
         return _unmentioned(element, stay)
     if tag.is_private:
         return safe_private_value(element, dataset) if stay.policy.has(Option.RETAIN_SAFE_PRIVATE) else None
-    return _acted(element, row.action(stay.policy.options), stay)
+    action = row.action(stay.policy.options)
+    if action is Action.CLEAN and element.VR in _CLEANED_TEXT and not _any_known(element):
+        action = row.action(())  # nothing is left of it, so it goes as without the option
+    if element.VR == "SQ" and row.basic == "X/Z" and element.keyword != "AcquisitionContextSequence":
+        action = Action.REMOVE  # empty is not valid for those that have to have items when they are there
+    return _acted(element, action, stay)
 
 
 def _acted(element: DataElement, action: Action, stay: Stay) -> DataElement | None:
@@ -87,13 +93,17 @@ def _acted(element: DataElement, action: Action, stay: Stay) -> DataElement | No
     return element if action is Action.KEEP else _cleaned(element, stay)
 
 
+def _any_known(element: DataElement) -> bool:
+    return any(known_words(str(part)) for part in parts_of(element.value))
+
+
 def _cleaned(element: DataElement, stay: Stay) -> DataElement | None:
     """Values of similar meaning known not to identify: dates moved, text reduced to known words."""
     if element.VR in _DATES:
         return _with(element, [shifted_date(str(part), stay.days) for part in parts_of(element.value)])
     if element.VR == "UI":
         return _new_uids(element, stay)
-    if element.VR in _TEXT or element.VR in ("AE", "CS"):
+    if element.VR in _CLEANED_TEXT:
         return _with(element, [known_words(str(part)) or REMOVED for part in parts_of(element.value)])
     return element if element.VR in ("TM", *_NUMBERS) else None
 

@@ -62,4 +62,4 @@ def test_no_new_error(sop_class_uid: str, policy: Policy, tmp_path: Path) -> Non
 
 def _kinds(said: list[str]) -> Counter[str]:
     """The errors without the values and places in them."""
-    return Counter(re.sub(r"[<\[(].*?[>\])]|[0-9]+", "", line) for line in said)
+    return Counter(re.sub(r"[<\[(].*?[>\])]|[0-9.]+", "", line) for line in said)
