@@ -10,7 +10,7 @@ TOOLS_BIN  := $(TOOLS_VENV)/bin
 TOOLS      := $(TOOLS_VENV)/.installed
 DEMO_FLAGS := $(if $(ONCE),--once --json) $(if $(IMAGES),--images "$(IMAGES)")
 
-.PHONY: demo test check interop browser viewer pictures crash link soak fuzz throughput load supply vulnerabilities bench lab format clean help
+.PHONY: demo test check interop browser viewer pictures deidentification crash link soak fuzz throughput load supply vulnerabilities bench lab format clean help
 
 help:             ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,7 +27,7 @@ check: $(DONE)    ## format, lint, types, import arrows
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-interop: $(DONE) .debian-peers .browser ## against Debian's DCMTK, Orthanc, dicom3tools, strace and Chromium
+interop: $(DONE) .debian-peers .browser ## against Debian's DCMTK, Orthanc, dicom3tools, Tesseract, strace and Chromium
 	$(PYTEST) -m "interop or browser" tests
 
 browser: $(DONE) .browser ## the page alone, in Debian's Chromium
@@ -38,6 +38,9 @@ viewer:           ## build the study page's viewer anew from appliance/web/viewe
 
 pictures: $(DONE) .browser ## the pictures of the page that the documents show, anew into docs/pictures
 	SCANSIDE_PICTURES=docs/pictures $(PYTEST) tests/browser/test_pictures.py
+
+deidentification: $(DONE) .debian-peers ## patients planted in 600 instances, words in 130 pictures, read by Tesseract (IMAGES=n)
+	PATIENTS=40 IMAGES=$(or $(IMAGES),130) $(PYTEST) -s --timeout=0 tests/interop/test_burned_in.py tests/interop/test_planted.py
 
 crash: $(DONE) .debian-peers ## hurt every process at system calls and at random times (POINTS=n, POINTS=all)
 	POINTS=$(or $(POINTS),1000) $(PYTEST) -m crash tests
@@ -106,10 +109,10 @@ $(TOOLS): requirements/audit.txt
 .PHONY: .debian-peers
 .debian-peers:
 	@command -v storescu >/dev/null && command -v Orthanc >/dev/null && command -v strace >/dev/null \
-	  && command -v systemd-analyze >/dev/null && command -v dciodvfy >/dev/null && command -v gdcmconv >/dev/null \
+	  && command -v systemd-analyze >/dev/null && command -v dciodvfy >/dev/null && command -v gdcmconv >/dev/null && command -v tesseract >/dev/null \
 	  && test -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so \
 	  || { $(call as_root,apt-get update -qq) && \
-	       $(call as_root,env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq dcmtk orthanc orthanc-dicomweb dicom3tools libgdcm-tools strace systemd); }
+	       $(call as_root,env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq dcmtk orthanc orthanc-dicomweb dicom3tools libgdcm-tools strace systemd tesseract-ocr); }
 
 .PHONY: .browser
 .browser:

@@ -332,13 +332,14 @@ def import_(
 def deidentify(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A DICOM file or a folder of them.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="Where the de-identified copy goes.")],
+    table: Annotated[bool, typer.Option("--table", help="Print the fate of every element, one a line.")] = False,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Write copies that keep only what the allow-list names, with a report of every element's fate."""
+    """Write the copies that would go to the cloud, with a report of every element's fate."""
     from appliance.commands.deidentify import deidentify_command
 
-    if not deidentify_command(source, target, load_settings(config), as_json):
+    if not deidentify_command(source, target, load_settings(config), as_json, table):
         raise typer.Exit(1)
 
 

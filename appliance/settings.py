@@ -26,6 +26,17 @@ AETitle = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, 
 ANY_AE_TITLE: Final = "*"
 _TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 EventType = Literal["study.decided", "study.amended"]
+DeidentificationOption = Literal[
+    "clean_pixel_data",
+    "clean_descriptors",
+    "clean_structured_content",
+    "clean_graphics",
+    "retain_modified_dates",
+    "retain_patient_characteristics",
+    "retain_device_identity",
+    "retain_uids",
+    "retain_safe_private",
+]
 ResultKind = Literal["report", "picture", "key_objects", "parametric_map"]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -389,6 +400,33 @@ class Cloud(Section):
         return None if url is None else safe_url(url)
 
 
+class Deidentification(Section):
+    """How images are made safe before they go to the cloud; also what ``scanside deidentify`` does."""
+
+    profile: Literal["known", "basic"] = Field(
+        default="known", description="the allow-list alone, or the Basic Profile of PS3.15 Annex E with `options`"
+    )
+    options: tuple[DeidentificationOption, ...] = Field(
+        default=("clean_pixel_data",), description="options of Annex E; with `known`, `clean_pixel_data` alone"
+    )
+    captures: bool = Field(
+        default=False, description="ultrasound, secondary captures and the like may go once words in them are blanked"
+    )
+    most_frames: int = Field(
+        default=64, ge=1, le=10_000, description="frames of one image searched for words; one with more stays"
+    )
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> Deidentification:
+        if self.profile == "known" and set(self.options) - {"clean_pixel_data"}:
+            raise ValueError(
+                'with profile = "known" the only option is clean_pixel_data; write profile = "basic" for the others'
+            )
+        if self.captures and "clean_pixel_data" not in self.options:
+            raise ValueError("captures = true needs the option clean_pixel_data, which finds the words in them")
+        return self
+
+
 class PacsTls(Section):
     """TLS on the way to a PACS (PS3.15 B.12)."""
 
@@ -636,6 +674,7 @@ class Settings(Section):
     retention: Retention = Retention()
     triage: Triage = Triage()
     cloud: Cloud = Cloud()
+    deidentification: Deidentification = Deidentification()
     pacs: tuple[Pacs, ...] = ()
     stow: tuple[StowServer, ...] = ()
     webhook: tuple[Webhook, ...] = ()

@@ -15,22 +15,23 @@ from appliance.privacy.deidentify import deidentify_path
 from appliance.privacy.errors import CannotDeidentify
 from appliance.privacy.fates import ElementFate
 from appliance.privacy.package import site_key
+from appliance.privacy.policy import policy_of
 from appliance.settings import Settings
 
 
-def deidentify_command(source: Path, target: Path, settings: Settings, as_json: bool) -> bool:
+def deidentify_command(source: Path, target: Path, settings: Settings, as_json: bool, table: bool) -> bool:
     """De-identify a file, or every file of a folder; False when any was refused."""
     if not source.exists():
         sys.stderr.write(f"{source}: no such file or folder\n")
         return False
     pairs = _pairs(source, target)
-    key = site_key(settings.home / "site.key")
+    key, policy = site_key(settings.home / "site.key"), policy_of(settings.deidentification)
     good = True
     bar = Console(stderr=True)
     for before, after in track(pairs, description="de-identifying", console=bar, disable=len(pairs) < 4):
         try:
             after.parent.mkdir(parents=True, exist_ok=True)
-            _tell(before, after, deidentify_path(before, after, key), as_json)
+            _tell(before, after, deidentify_path(before, after, key, policy), as_json, table)
         except CannotDeidentify as refused:
             good = False
             row = {"path": str(before), "refused": refused.why, "detail": refused.detail}
@@ -46,7 +47,7 @@ def _pairs(source: Path, target: Path) -> list[tuple[Path, Path]]:
     return [(path, target / f"{number:04}.dcm") for number, path in enumerate(files)]
 
 
-def _tell(before: Path, after: Path, fates: list[ElementFate], as_json: bool) -> None:
+def _tell(before: Path, after: Path, fates: list[ElementFate], as_json: bool, table: bool) -> None:
     if as_json:
         row = {"path": str(before), "written": str(after), "elements": [asdict(fate) for fate in fates]}
         sys.stdout.write(json.dumps(row) + "\n")
@@ -54,3 +55,5 @@ def _tell(before: Path, after: Path, fates: list[ElementFate], as_json: bool) ->
     counts = Counter(str(fate.fate) for fate in fates)
     words = ", ".join(f"{count} {fate}" for fate, count in sorted(counts.items()))
     sys.stdout.write(f"{before} → {after}: {words}\n")
+    if table:
+        sys.stdout.writelines(f"  {one.fate:9} {one.annex_e:6} {one.path} {one.keyword}\n" for one in fates)

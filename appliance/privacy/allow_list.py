@@ -1,8 +1,8 @@
 """The elements that may leave the box and the values each may hold. Everything not named here is dropped.
 
 A name can be typed into any text field, so text survives only when it is one of the words listed, and a
-number only inside the range that its meaning allows. This is stricter and smaller than PS3.15 Annex E, which
-comes later.
+number only inside the range that its meaning allows. This is stricter and smaller than PS3.15 Annex E: of its
+profile it keeps only the patient's sex and age. The profile itself is in profile.py.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from pydicom.uid import UID
 
 #: Given the element's value, what may be kept of it; None drops the element.
 Rule = Callable[[Any], Any]
+_closed: set[str] = set()
 
 
 def one_of(words: str, *phrases: str) -> Rule:
     """Keep the value when every part, in upper case, is one of the blank-separated ``words`` or a phrase."""
     known = frozenset(words.split()) | frozenset(phrases)
+    _closed.update(word for entry in known for word in entry.split())
 
     def keep(value: Any) -> Any:
         parts = [str(part).strip().upper() for part in _parts(value)]
@@ -136,7 +138,11 @@ _TECHNIQUE: dict[str, Rule] = {
     "DetectorType": one_of("DIRECT SCINTILLATOR STORAGE FILM"),
 }
 
+#: What goes into De-identification Method (0012,0063).
+METHOD = "Scanside allow-list 1"
 ELEMENTS: dict[str, Rule] = {**_PIXELS, **_TECHNIQUE}
+#: Every word that some element above may hold.
+CLOSED_WORDS = frozenset(_closed)
 #: Replaced by keyed UIDs.
 UIDS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 #: Replaced by the pseudonym.

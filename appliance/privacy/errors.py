@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+#: What pydicom raises for an element whose bytes are not what they are said to be.
+UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    NotImplementedError,
+    IndexError,
+    OverflowError,
+)
+
 
 class CannotDeidentify(Exception):
     """An instance cannot be made safe to leave the box; ``why`` is a fixed word, ``detail`` names no

@@ -9,6 +9,8 @@ from enum import StrEnum
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
+from appliance.privacy.profile_table import row_of
+
 
 class Fate(StrEnum):
     """What became of an element."""
@@ -22,11 +24,15 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ElementFate:
-    """One element: ``path`` is its tag, inside sequences with item numbers. Values are never shown."""
+    """One element: ``path`` is its tag, inside sequences with item numbers. Values are never shown.
+
+    ``annex_e`` is what the Basic Profile says of it (PS3.15 Table E.1-1), ``-`` when it does not mention it.
+    """
 
     path: str
     keyword: str
     fate: Fate
+    annex_e: str = "-"
 
 
 def report(before: Dataset, after: Dataset) -> list[ElementFate]:
@@ -35,7 +41,9 @@ def report(before: Dataset, after: Dataset) -> list[ElementFate]:
     old, new = dict(_elements(before)), dict(_elements(after))
     for path in sorted(old.keys() | new.keys()):
         element = new.get(path) or old[path]
-        fates.append(ElementFate(path, element.keyword or "private", _fate(old.get(path), new.get(path))))
+        row = row_of(int(element.tag))
+        fate = _fate(old.get(path), new.get(path))
+        fates.append(ElementFate(path, element.keyword or "private", fate, row.basic if row else "-"))
     return fates
 
 

@@ -11,13 +11,16 @@ import secrets
 import stat
 import zipfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.privacy.compress import compressed
 from appliance.privacy.deidentify import deidentify, pseudonymous_uid, read_instance
 from appliance.privacy.errors import CannotDeidentify, SiteKeyUnusable
+from appliance.privacy.identifiers import Identifiers, identifiers_of
+from appliance.privacy.outgoing import require_nothing_in_archive, require_nothing_of
+from appliance.privacy.policy import DEFAULT_POLICY, Policy
 from store_forward.durable import make_folder, write_durably
 
 KEY_BYTES = 32
@@ -59,9 +62,7 @@ def site_key(path: Path) -> bytes:
     return key
 
 
-def package_study(
-    paths: Iterable[Path], key: bytes, target: Path, also_allowed: frozenset[str] = frozenset()
-) -> Package:
+def package_study(paths: Iterable[Path], key: bytes, target: Path, policy: Policy = DEFAULT_POLICY) -> Package:
     """De-identify and compress the instances at ``paths`` into a zip archive at ``target``.
 
     Entries are stored (they are compressed already), sorted by name, with a fixed time: the same instances
@@ -69,26 +70,47 @@ def package_study(
     spool does that.
 
     Instances that cannot be made safe are left out and named in the result: the caller decides whether what
-    is left still answers the question. Raises CannotDeidentify (``nothing_safe``) when none is left, and
-    OSError.
+    is left still answers the question. Each is searched, as it will leave, for what the originals of the whole study
+    say about the patient. Raises CannotDeidentify when none is left (``nothing_safe``) or the archive itself says
+    something (``identifier_left``), and OSError.
     """
     made: list[str] = []
     left_out: list[LeftOut] = []
+    ordered = _in_order_of_names(paths, key)
+    patient = identifiers_in(ordered, policy)
     with _open_archive(target) as archive:
-        for path in _in_order_of_names(paths, key):
+        for path in ordered:
             try:
-                clean = deidentify(read_instance(path), key, also_allowed)
+                clean = deidentify(read_instance(path), key, policy)
+                name = f"{clean.SOPInstanceUID}.dcm"
+                if name in made:
+                    continue
+                leaving = compressed(clean)
+                require_nothing_of(patient, leaving)
             except CannotDeidentify as refusal:
                 left_out.append(LeftOut(path, refusal.why))
                 continue
-            name = f"{clean.SOPInstanceUID}.dcm"
-            if name not in made:
-                archive.writestr(_entry(name), compressed(clean))
-                made.append(name)
+            archive.writestr(_entry(name), leaving)
+            made.append(name)
     if not made:
         target.unlink()
-        raise CannotDeidentify("nothing_safe", "no instance of the study can be made safe to leave the box")
+        raise CannotDeidentify("nothing_safe", _why_nothing(left_out))
+    require_nothing_in_archive(patient, target)
     return Package(target, tuple(made), tuple(left_out))
+
+
+def identifiers_in(paths: Iterable[Path], policy: Policy = DEFAULT_POLICY) -> Identifiers:
+    """What the originals at ``paths`` say about the patient, together; a file that is none says nothing."""
+    found = Identifiers()
+    for path in paths:
+        with suppress(CannotDeidentify):
+            found.add(identifiers_of(read_instance(path, pixels=False), policy))
+    return found
+
+
+def _why_nothing(left_out: list[LeftOut]) -> str:
+    words = ", ".join(sorted({one.why for one in left_out}))
+    return f"no instance of the study can be made safe to leave the box ({words})"
 
 
 def _in_order_of_names(paths: Iterable[Path], key: bytes) -> list[Path]:

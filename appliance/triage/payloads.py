@@ -12,7 +12,9 @@ from pydicom.dataset import Dataset
 
 from appliance.privacy.deidentify import pseudonymous_uid
 from appliance.privacy.errors import CannotDeidentify
-from appliance.privacy.package import package_study
+from appliance.privacy.outgoing import require_nothing_in_text
+from appliance.privacy.package import identifiers_in, package_study
+from appliance.privacy.policy import policy_of
 from appliance.results.event import Event, event_id, event_of
 from appliance.results.outcome import ImageFinding, StudyOutcome
 from appliance.results.picture import as_png, heat_layer, overlay
@@ -46,6 +48,7 @@ class PayloadMaker:
         self._box_id = settings.cloud.box_id
         self._has_cloud = settings.cloud.url is not None
         self._escalate = settings.cloud.escalate
+        self._policy = policy_of(settings.deidentification)
         self._limits = PixelLimits(settings.limits.max_pixels, settings.limits.max_decoded_bytes)
 
     def prepare(
@@ -128,7 +131,13 @@ class PayloadMaker:
             features = features_of(claim.study_instance_uid, read, self._site_key)
         if features is None:
             return Asked(archive=archive, left_out=left_out, withheld=withheld)
-        kept = self._keep(write_features(features))
+        payload = write_features(features)
+        try:
+            described = features.model_dump_json(exclude={"pictures": {"__all__": {"features"}}})
+            require_nothing_in_text(identifiers_in(paths, self._policy), described, "the features")
+        except CannotDeidentify as refused:
+            return Asked(withheld=f"kept on the box: {refused}")
+        kept = self._keep(payload)
         return Asked(features=kept, archive=archive if self._escalate == "features_first" else None)
 
     def _archive(self, paths: Sequence[Path]) -> tuple[StoredObject | None, str, int]:
@@ -136,7 +145,7 @@ class PayloadMaker:
         target = self._spool.temporary()
         try:
             present = [path for path in paths if path.exists()]
-            package = package_study(present, self._site_key, target)
+            package = package_study(present, self._site_key, target, self._policy)
             stored = self._spool.keep(target)
         except CannotDeidentify as refused:
             return None, f"kept on the box: {refused}", len(paths)

@@ -46,6 +46,7 @@ UNITS: Final = {
     "_answers": "answers",
     "_attempts": "attempts",
     "_requests": "requests",
+    "_frames": "frames",
     "per_minute": "per minute",
 }
 

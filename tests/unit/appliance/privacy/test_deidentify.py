@@ -34,6 +34,7 @@ from appliance.privacy.compress import part_10
 from appliance.privacy.deidentify import age_string, deidentify, deidentify_path, pseudonym
 from appliance.privacy.errors import CannotDeidentify
 from appliance.privacy.fates import Fate
+from appliance.privacy.policy import Policy
 from tests.dicom_factory import as_bytes, as_file, chest_radiograph, compressed, set_pixels, uid
 
 KEY = bytes(range(32))
@@ -119,7 +120,7 @@ def test_a_copy_would_be_caught() -> None:
 def test_only_listed_elements_come_out() -> None:
     """The result has no element outside the allow-list and the few we set ourselves."""
     ours = {"PatientAge", "PatientSpeciesDescription", "PatientIdentityRemoved", "DeidentificationMethod"}
-    ours |= {"LongitudinalTemporalInformationModified", "PixelData"}
+    ours |= {"LongitudinalTemporalInformationModified", "PixelData", "DeidentificationMethodCodeSequence"}
     allowed = {*ELEMENTS, *SEQUENCES, *UIDS, *EMPTIED, *PSEUDONYMS, *ours}
     assert {element.keyword for element in deidentify(planted(), KEY)} <= allowed
 
@@ -310,10 +311,11 @@ def test_what_cannot_be_made_safe_is_refused(make: Callable[[], Dataset], why: s
     assert caught.value.why == why
 
 
-def test_a_site_may_allow_a_class() -> None:
-    """Ultrasound goes through where the site says that its images carry no words."""
+def test_a_site_may_let_captures_go() -> None:
+    """Ultrasound goes where the site lets captures go, because words in them are blanked."""
     before = chest_radiograph(pixels=SMALL, SOPClassUID=UltrasoundImageStorage, Modality="US")
-    assert deidentify(before, KEY, frozenset({UltrasoundImageStorage})).Modality == "US"
+    after = deidentify(before, KEY, Policy(captures=True))
+    assert (after.Modality, after.BurnedInAnnotation) == ("US", "NO")
 
 
 def test_a_short_key_is_no_key() -> None:
