@@ -8,6 +8,7 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 from appliance.disk.autonomy import Autonomy
+from appliance.labels import Said
 from appliance.standby.view import StandbyView
 from appliance.web.agreement import AgreementView
 from appliance.web.box import DeviceView, ProcessView, RejectedPack, SetAside, Storage, Surroundings
@@ -51,6 +52,7 @@ class Outline(BaseModel):
     last_received_at: float
     latency_ms: float | None
     thumbnail: str | None
+    said: Said | None
     findings: list[FindingRow]
     deliveries: list[DeliveryStanding]
 
@@ -185,15 +187,12 @@ class Processes(BaseModel):
 
 
 class StatusWorklist(BaseModel):
-    """The latest studies by urgency, and those still without a decision; ``counts`` over the latest ``window``."""
+    """The most urgent studies, and the latest of those still without a decision; ``counts`` are of all studies."""
 
     rows: list[Outline]
     pending: list[Outline]
     pending_count: int
     counts: dict[str, int]
-    pages: int
-    window: int
-    window_full: bool
 
 
 class Status(BaseModel):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final, Literal
 
 import pytest
+from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount, Route
 
@@ -45,15 +46,59 @@ DOORS: Final[dict[tuple[str, str], Needed]] = {
     ("POST", "/users/remove"): Role.ADMINISTRATOR,
     ("POST", "/users/tokens/add"): Role.ADMINISTRATOR,
     ("POST", "/users/tokens/remove"): Role.ADMINISTRATOR,
+    ("GET", "/packs/{name}/card"): Role.VIEWER,
+    ("POST", "/link/parked/retry"): Role.OPERATOR,
+    ("POST", "/link/deliveries/{number:int}/retry"): Role.OPERATOR,
+    ("POST", "/link/deliveries/{number:int}/park"): Role.OPERATOR,
+    ("GET", "/images/studies/{study}"): Role.VIEWER,
+    ("GET", "/images/studies/{study}/instances/{instance}/frames/{frame}"): Role.VIEWER,
+    ("POST", "/studies/{uid:path}/label"): Role.OPERATOR,
+    ("POST", "/studies/{uid:path}/rerun"): Role.OPERATOR,
+    ("POST", "/studies/{uid:path}/escalate"): Role.OPERATOR,
+    ("POST", "/studies/{uid:path}/resend"): Role.OPERATOR,
+    ("GET", "/studies/{uid:path}/results/{number:int}/picture"): Role.VIEWER,
+    ("GET", "/studies/{uid:path}/results/{number:int}/file"): Role.VIEWER,
+    ("GET", "/studies/{uid:path}/results/{number:int}"): Role.VIEWER,
+    ("GET", "/studies/{uid:path}/export.zip"): Role.OPERATOR,
+    ("GET", "/quality"): Role.VIEWER,
+    ("GET", "/fragments/quality"): Role.VIEWER,
+    ("GET", "/setup"): Role.OPERATOR,
+    ("GET", "/fragments/setup"): Role.OPERATOR,
+    ("POST", "/setup/test/{target}"): Role.OPERATOR,
+    ("GET", "/setup/configuration"): Role.OPERATOR,
+    ("GET", "/setup/configuration.toml"): Role.OPERATOR,
+    ("GET", "/setup/rules"): Role.OPERATOR,
+    ("POST", "/setup/rules"): Role.OPERATOR,
     ("GET", "/events"): Role.VIEWER,
     ("GET", "/healthz"): "open",
+    ("GET", "/readyz"): "open",
+    ("GET", "/metrics"): Role.MONITOR,
+    ("GET", "/api/openapi.json"): Role.MONITOR,
     ("GET", "/api/status"): Role.MONITOR,
+    ("GET", "/api/v1/notices"): Role.VIEWER,
+    ("POST", "/api/v1/notices/{message}/acknowledge"): Role.VIEWER,
+    ("GET", "/api/v1/packs"): Role.VIEWER,
+    ("GET", "/api/v1/devices"): Role.VIEWER,
+    ("GET", "/api/v1/processes"): Role.VIEWER,
+    ("GET", "/api/v1/agreement"): Role.VIEWER,
+    ("GET", "/api/v1/studies"): Role.VIEWER,
+    ("GET", "/api/v1/studies/{study_instance_uid}"): Role.VIEWER,
+    ("GET", "/api/v1/outbox/lanes"): Role.VIEWER,
+    ("GET", "/api/v1/outbox/deliveries"): Role.VIEWER,
+    ("GET", "/api/v1/outbox/deliveries/{number}"): Role.VIEWER,
+    ("GET", "/api/v1/outbox/export"): Role.VIEWER,
+    ("POST", "/api/v1/outbox/retry"): Role.OPERATOR,
+    ("POST", "/api/v1/outbox/park"): Role.OPERATOR,
     ("POST", "/api/pulse"): "own token",
     ("GET", "/dicom-web"): "own token",
     ("GET", "/static"): "open",
 }
 #: What stands for the parameters of a path.
-EXAMPLES: Final = {"{seq:int}": "4", "{uid:path}": "1.2.3", "{digest}": "a" * 64}
+EXAMPLES: Final = {
+    "{seq:int}": "4", "{number:int}": "4", "{uid:path}": "1.2.3", "{digest}": "a" * 64, "{name}": "tiny",
+    "{study}": "1.2.3", "{instance}": "1.2.3.4", "{target}": "cloud", "{study_instance_uid}": "1.2.3", "{message}": "4",
+    "{number}": "4", "{frame}": "1",
+}  # fmt: skip
 #: Of the answer to who may: it may be wrong use, but it is about the thing that was asked for.
 TURNED_AWAY: Final = (401, 403)
 SCOPE_OF: Final = {
@@ -65,14 +110,19 @@ SCOPE_OF: Final = {
 
 
 def doors_of(app: Starlette) -> Iterator[tuple[str, str]]:
-    """Every method and path that the application answers; of a mount the place where it is."""
+    """Every method and path that the application answers; of other mounts than the API's the place where it is."""
     for route in app.routes:
         yield from _of(route)
 
 
 def _of(route: BaseRoute) -> Iterator[tuple[str, str]]:
     if isinstance(route, Mount):
-        yield "GET", route.path
+        if isinstance(route.app, FastAPI):
+            yield "GET", f"{route.path}/openapi.json"
+            for path, answers in route.app.openapi()["paths"].items():
+                yield from ((method.upper(), f"{route.path}{path}") for method in answers)
+        else:
+            yield "GET", route.path
         return
     assert isinstance(route, Route)
     for method in sorted((route.methods or set()) - {"HEAD"}):
@@ -175,4 +225,4 @@ def test_an_expired_or_unknown_token_is_told_so(peopled: Rows) -> None:
     for shown in (secret, "scanside_x", ""):
         answer = client.get("/api/status", headers={"authorization": f"Bearer {shown}"})
         assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Bearer realm="scanside"')
-        assert answer.json()["status"] == "failed"
+        assert answer.json()["status"] == 401
