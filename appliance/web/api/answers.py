@@ -73,6 +73,7 @@ class StudyPage(BaseModel):
 class WholeStudy(Study):
     """One study with everything that is known of it. The timeline holds the latest events when it is not whole."""
 
+    all_said: list[Said]
     size_bytes: int
     settled_at: float | None
     deleted_at: float | None
