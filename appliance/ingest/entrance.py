@@ -102,12 +102,17 @@ class Line(WaitingLine):
 
     @property
     def is_here(self) -> bool:
-        """Whether a PDU can be read now: a whole one, or one that nobody is going to wait for."""
+        """Whether there is something that need not be waited for."""
+        return self.holds_pdu or super().is_here
+
+    @property
+    def holds_pdu(self) -> bool:
+        """Whether the next PDU was read ahead, or as much of it as anybody is going to wait for."""
         held = self._end - self._start
         if held < _HEADER_BYTES:
-            return super().is_here
+            return False
         kind, length = self._header()
-        return held >= _HEADER_BYTES + length or kind != _P_DATA_TF or length > self._largest_data_bytes
+        return held >= _HEADER_BYTES + length or kind != _P_DATA_TF or length > self._largest_bytes
 
     def pdu(self, kind: int) -> memoryview | None:
         """What the next PDU says behind its header, if it is of this kind and all here; it stays the next."""
@@ -130,7 +135,9 @@ class Line(WaitingLine):
             OSError: the line broke or was silent for too long.
         """
         assert self.socket is not None
-        held, capacity = self._end - self._start, _HEADER_BYTES + self._largest_data_bytes + _AHEAD_BYTES
+        held = self._end - self._start
+        next_bytes = self._header()[1] if held >= _HEADER_BYTES else 0  # some say more at once than was agreed
+        capacity = _HEADER_BYTES + max(self._largest_data_bytes, next_bytes) + _AHEAD_BYTES
         if len(self._buffer) < capacity or len(self._buffer) - self._end < _AHEAD_BYTES:
             behind = self._buffer[self._start : self._end]
             if len(self._buffer) < capacity:

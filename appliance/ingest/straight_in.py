@@ -73,7 +73,7 @@ class StraightIn:
         """
         taken = False
         while self._may_take():
-            if self._line.is_here:
+            if self._line.holds_pdu:
                 if not self._dul.to_provider_queue.empty():
                     return taken
                 if not self._take():
@@ -84,7 +84,7 @@ class StraightIn:
                 return taken
             elif not self._read():
                 return True
-        return bool(self._library()) or taken
+        return taken or bool(self._library())
 
     def _may_take(self) -> bool:
         """The library is in the middle of nothing: what it has been given is answered, and so is the next in turn."""
@@ -114,7 +114,7 @@ class StraightIn:
                 return False
             self._arriving = begun
             del fragments[0]
-        elif pdu is None:  # a release or an abort
+        elif pdu is None:  # a release, an abort, or what is no P-DATA-TF that anybody would read
             return False
         elif fragments is None or not _belong(fragments, self._arriving.context_id):
             self._dul.event_queue.put(_INVALID_PDU)

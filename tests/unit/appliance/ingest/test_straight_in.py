@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +18,10 @@ from pynetdicom.sop_class import DigitalXRayImageStorageForPresentation, Verific
 from appliance.errors import CannotUnderstand
 from appliance.ingest.storing import Storing
 from appliance.schema import instances
+from tests.certificates import Authority
 from tests.fuzz.conversations import associate, command, fragment, instance, message, pdu
 from tests.listening_box import DEADLINE_S, Listen, wait_until
-from tests.small_box import MakeBox, SmallBox, image
+from tests.small_box import SCANNER, MakeBox, SmallBox, image
 
 _ECHO, _STORE = 1, 3
 _ACCEPT, _DATA, _RELEASED, _ABORTED = 2, 4, 6, 7
@@ -141,6 +143,32 @@ def test_the_library_s_own_scanner_is_served(box: SmallBox, listen: Listen) -> N
     association.release()
     assert box.count(instances) == 2
     assert not list(box.incoming.iterdir())
+
+
+@pytest.mark.usefixtures("straight_only")
+def test_more_at_once_than_was_agreed(make_box: MakeBox, listen: Listen) -> None:
+    """Some senders do not heed the maximum length; up to the largest there is, nothing is lost by that."""
+    box = make_box(dicom={"max_pdu_bytes": 4096})
+    large = _DATA_SET + struct.pack("<HH2sHI", 0x7FE1, 0x0010, b"OB", 0, 200_000) + bytes(200_000)
+    with sending(listen(box).port) as sender:
+        sender.connection.sendall(message(_STORE, _COMMAND, asked()) + message(_STORE, _LAST, large))
+        assert sender.answer().Status == 0x0000
+    (row,) = box.rows(instances)
+    assert box.spool.path(row.file_digest).read_bytes().endswith(large)
+
+
+@pytest.mark.usefixtures("straight_only")
+def test_over_tls_it_is_the_same(make_box: MakeBox, listen: Listen, tmp_path: Path) -> None:
+    """Whatever the line holds back of a record."""
+    authority = Authority(tmp_path / "pki")
+    own = authority.vouch("localhost")
+    tls = {"port": 0, "certificate": own.certificate, "private_key": own.private_key, "client_ca": authority.ca}
+    box = make_box(dicom={"tls": tls, "peers": {SCANNER: {"certificates": ["scanner.example.org"]}}})
+    scanner = listen(box)
+    scanner.tls = authority.client(authority.vouch("scanner.example.org"))
+    images = [image(seed=str(number)) for number in range(5)]
+    assert [answer.Status for answer in scanner.send(*images)] == [0x0000] * 5
+    assert box.count(instances) == 5
 
 
 def test_both_ways_make_the_same_file(make_box: MakeBox, listen: Listen) -> None:
