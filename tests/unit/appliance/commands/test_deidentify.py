@@ -66,13 +66,12 @@ def test_the_fate_of_every_element_can_be_read(scanside: Scanside, tmp_path: Pat
     assert "Phantom" not in "".join(lines)
 
 
-def test_the_configuration_chooses_the_profile(scanside: Scanside, tmp_path: Path) -> None:
+def test_the_configuration_chooses_the_profile(scanside: Scanside, config: Path, tmp_path: Path) -> None:
     """The same settings as for the cloud."""
-    source, config = as_file(image(), tmp_path / "a.dcm"), tmp_path / "box.toml"
-    config.write_text(
-        f'home = "{tmp_path}/box"\n[deidentification]\nprofile = "basic"\noptions = ["retain_modified_dates"]\n'
-    )
-    assert scanside("deidentify", source, tmp_path / "b.dcm", "--config", config).status == 0
+    source = as_file(image(), tmp_path / "a.dcm")
+    with config.open("a") as file:
+        file.write('[deidentification]\nprofile = "basic"\noptions = ["retain_modified_dates"]\n')
+    assert scanside("deidentify", source, tmp_path / "b.dcm").status == 0
     copy = dcmread(tmp_path / "b.dcm")
     assert copy.LongitudinalTemporalInformationModified == "MODIFIED"
     assert copy.StudyDate and copy.StudyDate != "20260314"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from pathlib import Path
 
@@ -26,9 +27,11 @@ class Recording(httpx2.HTTPTransport):
         self.bodies = b""
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Note the request line, the headers and the body, and send them."""
+        """Note the request line, the headers (what tus encodes in them, too) and the body, and send them."""
         self.bodies += request.read()
-        self.heads.append(f"{request.method} {request.url} {list(request.headers.items())}")
+        metadata = request.headers.get("Upload-Metadata", "")
+        told = [base64.b64decode(pair.split(" ")[1]).decode() for pair in metadata.split(",") if " " in pair]
+        self.heads.append(f"{request.method} {request.url} {list(request.headers.items())} {told}")
         return super().handle_request(request)
 
 
