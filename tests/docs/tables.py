@@ -17,7 +17,7 @@ from appliance.ingest.receiver import transfer_syntaxes as accepted_syntaxes
 from models.reasons import EXPLANATIONS, SCOPE_REASONS, Reason
 from store_forward.cloud.cases import CLOUD_METADATA
 from store_forward.database import METADATA
-from tests.docs import conformance_tables, dicomweb_tables, pack_tables
+from tests.docs import conformance_tables, deidentification_tables, dicomweb_tables, pack_tables
 from tests.docs.markdown import table
 from tests.docs.model_tables import cloud_limits, configuration, events, messages
 
@@ -139,6 +139,11 @@ TABLES: Final[dict[tuple[str, str], Callable[[], str]]] = {
     ("docs/reference/conformance-statement.md", "result-objects"): conformance_tables.result_objects,
     ("docs/reference/conformance-statement.md", "sop-classes"): sop_classes,
     ("docs/reference/conformance-statement.md", "transfer-syntaxes"): transfer_syntaxes,
+    ("docs/reference/conformance-statement.md", "deidentification"): deidentification_tables.options,
+    ("docs/reference/de-identification.md", "deidentification-options"): deidentification_tables.options,
+    ("docs/reference/de-identification.md", "deidentification-fates"): deidentification_tables.fates,
+    ("docs/reference/de-identification.md", "deidentification-kinds"): deidentification_tables.kinds,
+    ("docs/reference/de-identification.md", "deidentification-allow-list"): deidentification_tables.allow_list,
     ("docs/reference/dicomweb.md", "resources"): dicomweb_tables.resources,
     ("docs/reference/dicomweb.md", "attributes"): dicomweb_tables.attributes,
     ("docs/reference/dicomweb.md", "frame-media-types"): dicomweb_tables.frame_media_types,

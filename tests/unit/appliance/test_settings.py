@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from appliance.settings import (
     Cloud,
     CloudEndpoint,
+    Deidentification,
     Dicom,
     Pacs,
     Rule,
@@ -31,6 +32,21 @@ def test_the_defaults_are_valid_and_stay_on_this_machine() -> None:
     assert all(is_loopback(one.host) for one in (settings.dicom, settings.page, settings.cloud_endpoint))
     assert settings.cloud.url is None
     assert settings.pacs == ()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "repair"),
+    [
+        ({"options": ("clean_graphics",)}, 'write profile = "basic"'),
+        ({"captures": True, "options": ()}, "needs the option clean_pixel_data"),
+        ({"options": ("retain_full_dates",)}, "clean_pixel_data"),
+    ],
+)
+def test_options_of_de_identification_have_to_fit(wrong: dict[str, Any], repair: str) -> None:
+    """The allow-list has one option; captures need theirs; full dates cannot be kept."""
+    with pytest.raises(ValidationError, match=repair):
+        Deidentification.model_validate(wrong)
+    assert Deidentification(profile="basic", options=("clean_graphics",)).captures is False
 
 
 def sections(model: type[Section]) -> list[type[Section]]:

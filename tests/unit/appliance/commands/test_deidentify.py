@@ -57,6 +57,26 @@ def test_what_cannot_be_made_safe_is_refused(scanside: Scanside, tmp_path: Path)
     assert "REFUSED" in scanside("deidentify", tmp_path / "in", tmp_path / "out").out
 
 
+def test_the_fate_of_every_element_can_be_read(scanside: Scanside, tmp_path: Path) -> None:
+    """A line for each with what Annex E says of it; no value."""
+    source = as_file(image(), tmp_path / "a.dcm")
+    lines = scanside("deidentify", source, tmp_path / "b.dcm", "--table").out.splitlines()
+    assert "  replaced  Z      (0010,0010) PatientName" in lines
+    assert "  emptied   Z      (0010,0030) PatientBirthDate" in lines
+    assert "Phantom" not in "".join(lines)
+
+
+def test_the_configuration_chooses_the_profile(scanside: Scanside, config: Path, tmp_path: Path) -> None:
+    """The same settings as for the cloud."""
+    source = as_file(image(), tmp_path / "a.dcm")
+    with config.open("a") as file:
+        file.write('[deidentification]\nprofile = "basic"\noptions = ["retain_modified_dates"]\n')
+    assert scanside("deidentify", source, tmp_path / "b.dcm").status == 0
+    copy = dcmread(tmp_path / "b.dcm")
+    assert copy.LongitudinalTemporalInformationModified == "MODIFIED"
+    assert copy.StudyDate and copy.StudyDate != "20260314"
+
+
 def test_a_missing_source(scanside: Scanside, tmp_path: Path) -> None:
     """Said, with exit status 1."""
     ended = scanside("deidentify", tmp_path / "none", tmp_path / "out")

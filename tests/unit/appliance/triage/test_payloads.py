@@ -93,6 +93,18 @@ def test_a_study_that_may_not_leave_stays_and_says_why(reading_box: ReadingBox, 
     assert not list(box.incoming.iterdir())
 
 
+def test_what_the_second_check_finds_stays_and_is_said(reading_box: ReadingBox, tmp_path: Path) -> None:
+    """A coded string that is the patient's name: kept by the profile, stopped by the check, shown with its word."""
+    box = reading_box(deidentification={"profile": "basic", "options": []})
+    path = as_file(image("escalate", PatientName="QUILLABY^A", PatientPosition="QUILLABY"), tmp_path / "a.dcm")
+    found = read(box, path)
+    made = maker(box).prepare(CLAIM, [path], found, decide_study(found), NOW)
+    assert not made.escalated
+    (note,) = made.notes
+    assert "identifier_left" in note and "QUILLABY" not in note
+    assert not list(box.incoming.iterdir())
+
+
 def test_given_up_pixels_are_not_opened_again(reading_box: ReadingBox, tmp_path: Path) -> None:
     """The report is made from the header alone."""
     box = reading_box()
