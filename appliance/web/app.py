@@ -31,6 +31,7 @@ from appliance.standby.words import PULSE_PATH
 from appliance.web.account import account_routes
 from appliance.web.box import process_views
 from appliance.web.entrance import Entrance, still_in
+from appliance.web.forms import TokensInForms
 from appliance.web.headers import GuardedAnswers
 from appliance.web.language import Speaking
 from appliance.web.language import gettext as _
@@ -82,8 +83,9 @@ def build_app(
         ],
         middleware=[
             *_proxies(settings),
-            Middleware(GuardedAnswers, page=settings.page),
+            Middleware(GuardedAnswers, listens_on=settings.page.host, page=settings.page),
             Middleware(Speaking),
+            Middleware(TokensInForms, page=settings.page),
             Middleware(
                 Entrance,
                 site=site,

@@ -42,6 +42,9 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: A proxy adds at least one of these: what it sends does not come from this machine.
 _VIA_PROXY: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "via")
 
+#: A browser adds at least one of these to what it sends on behalf of any page.
+_BROWSERS: Final = ("origin", "sec-fetch-site")
+
 Failure = Callable[[Request, Exception], Response]
 
 
@@ -119,6 +122,12 @@ class Entrance:
         if in_dicomweb and not visit.without_users:
             self._into_dicomweb(request, visit)
         if request.method in _SAFE or visit.by_token or (in_dicomweb and visit.session is None):
+            return receive
+        if (
+            visit.without_users
+            and _is_below(path, _FOR_PROGRAMS)
+            and not any(one in request.headers for one in _BROWSERS)
+        ):
             return receive
         return await checked(request, receive, self._site.settings.page)
 

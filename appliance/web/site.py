@@ -15,8 +15,6 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from appliance.settings import Settings
-from appliance.web.cookies import VISITOR, set_cookie
-from appliance.web.forms import form_token, new_visitor, with_tokens
 from appliance.web.language import gettext as _
 from appliance.web.language import later
 from appliance.web.live import Watch
@@ -90,8 +88,8 @@ class Site:
 
     def render(self, request: Request, template: str, values: Values, code: int = 200) -> Response:
         """A template as the answer; who asks and where is known to each."""
-        visit, page = visit_of(request), self.settings.page
-        person, token = visit.person, form_token(request, page)
+        visit = visit_of(request)
+        person = visit.person
         places = [(path, name) for path, name, role in PLACES if person.may(role)]
         path, query = quote(request.scope["path"]), request.url.query
         known = {
@@ -102,13 +100,8 @@ class Site:
             "here": _here(request, path),
             "signed_in": visit.session is not None,
             "without_users": visit.without_users,
-            "form_token": token,
         }
-        html = self.templates.get_template(template).render({**known, **values})
-        answer = HTMLResponse(with_tokens(html, token), code)
-        if (visitor := new_visitor(request)) is not None:
-            set_cookie(answer, page, VISITOR, visitor)
-        return answer
+        return HTMLResponse(self.templates.get_template(template).render({**known, **values}), code)
 
 
 def _here(request: Request, path: str) -> str:
