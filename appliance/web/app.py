@@ -33,6 +33,7 @@ from appliance.web.api.problems import problem_answer
 from appliance.web.api.service import API_PATH, api_mount
 from appliance.web.box_page import box_routes
 from appliance.web.entrance import Entrance, still_in
+from appliance.web.forms import TokensInForms
 from appliance.web.headers import GuardedAnswers
 from appliance.web.language import Speaking
 from appliance.web.language import gettext as _
@@ -94,8 +95,9 @@ def build_app(
         ],
         middleware=[
             *_proxies(settings),
-            Middleware(GuardedAnswers, page=settings.page),
+            Middleware(GuardedAnswers, listens_on=settings.page.host, page=settings.page),
             Middleware(Speaking),
+            Middleware(TokensInForms, page=settings.page),
             Middleware(
                 Entrance,
                 site=site,

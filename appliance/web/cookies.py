@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
@@ -24,6 +25,13 @@ def set_cookie(response: Response, page: Page, name: str, value: str, max_age_s:
     response.set_cookie(
         _name(page, name), value, max_age=max_age_s, path="/", secure=page.is_secure, httponly=True, samesite="strict"
     )
+
+
+def set_cookie_header(headers: MutableHeaders, page: Page, name: str, value: str) -> None:
+    """The same for an answer that is on its way already; until the browser is closed."""
+    carrier = Response()
+    set_cookie(carrier, page, name, value)
+    headers.append("set-cookie", carrier.headers["set-cookie"])
 
 
 def drop_cookie(response: Response, page: Page, name: str) -> None:

@@ -42,6 +42,9 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: A proxy adds at least one of these: what it sends does not come from this machine.
 _VIA_PROXY: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "via")
 
+#: A browser adds at least one of these to what it sends on behalf of any page.
+_BROWSERS: Final = ("origin", "sec-fetch-site")
+
 Failure = Callable[[Request, Exception], Response]
 
 
@@ -120,6 +123,12 @@ class Entrance:
             self._into_dicomweb(request, visit)
         for_programs = in_dicomweb or _is_below(path, _FOR_PROGRAMS)  # which look at the Origin header themselves
         if request.method in _SAFE or visit.by_token or (for_programs and visit.session is None):
+            return receive
+        if (
+            visit.without_users
+            and _is_below(path, _FOR_PROGRAMS)
+            and not any(one in request.headers for one in _BROWSERS)
+        ):
             return receive
         return await checked(request, receive, self._site.settings.page)
 

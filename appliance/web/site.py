@@ -15,8 +15,6 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from appliance.settings import Settings
-from appliance.web.cookies import VISITOR, set_cookie
-from appliance.web.forms import form_token, new_visitor, with_tokens
 from appliance.web.language import gettext as _
 from appliance.web.language import language, later
 from appliance.web.live import Watch
@@ -67,13 +65,13 @@ class Site:
         def whole(request: Request) -> Response:
             self.person(request, role)
             digest = self.watch.digest()  # taken first: a change in between is then fetched again, never missed
-            return self._answer(request, made(request, f"{name}.html", digest))
+            return HTMLResponse(made(request, f"{name}.html", digest))
 
         def fragment(request: Request) -> Response:
             person, digest = self.person(request, role), self.watch.digest()
             key = (request.url.path, request.url.query, person, language())
             html = self.rendered.get(key, digest, lambda: made(request, f"{name}_fragment.html", digest))
-            return self._answer(request, html)
+            return HTMLResponse(html)
 
         return [Route(path, whole), Route(f"/fragments{path}", fragment)]
 
@@ -100,7 +98,7 @@ class Site:
 
     def render(self, request: Request, template: str, values: Values, code: int = 200) -> Response:
         """A template as the answer; who asks and where is known to each."""
-        return self._answer(request, self._html(request, template, values), code)
+        return HTMLResponse(self._html(request, template, values), code)
 
     def _html(self, request: Request, template: str, values: Values) -> str:
         visit = visit_of(request)
@@ -113,17 +111,8 @@ class Site:
             "here": _here(request, path),
             "signed_in": visit.session is not None,
             "without_users": visit.without_users,
-            "form_token": form_token(request, self.settings.page),
         }
         return self.templates.get_template(template).render({**known, **values})
-
-    def _answer(self, request: Request, html: str, code: int = 200) -> Response:
-        """With this browser's token in every form: what is kept for several is without."""
-        page = self.settings.page
-        answer = HTMLResponse(with_tokens(html, form_token(request, page)), code)
-        if (visitor := new_visitor(request)) is not None:
-            set_cookie(answer, page, VISITOR, visitor)
-        return answer
 
 
 def _here(request: Request, path: str) -> str:

@@ -12,6 +12,7 @@ from appliance.errors import ReceiveError
 from appliance.ingest.commitment_requests import Owed
 from appliance.ingest.media_import import ImportOutcome
 from appliance.ingest.step_tables import StepState
+from appliance.people.errors import PeopleError
 from appliance.results.commitments import FailureReason
 from appliance.results.event import Standing
 from appliance.schema import Agreement, StudyState
@@ -68,6 +69,7 @@ NAMES: dict[tuple[str, str], Callable[[], set[str]]] = {
     (ERRORS, "report-causes"): report_causes,
     (ERRORS, "deidentification-refusals"): deidentification_refusals,
     (ERRORS, "import-outcomes"): _values(ImportOutcome),
+    (ERRORS, "people-errors"): lambda: {one.code for one in PeopleError.__subclasses__()},
 }
 
 

@@ -230,6 +230,30 @@ def test_the_token_of_a_form_with_a_file_stands_first(peopled: Rows, signed_in: 
     assert (good.status_code, bad.status_code) == (303, 403)
 
 
+def test_a_form_with_a_large_file_is_passed_on_as_it_comes(peopled: Rows, signed_in: TestClient) -> None:
+    """Only its beginning is looked at; how large it may be is for whoever answers."""
+    token = signed_in.headers.pop(HEADER)
+    files = {"form_token": (None, token), "file": ("x", b"y" * 9_000_000)}
+    assert signed_in.post("/language", files=files, follow_redirects=False).status_code == 303
+
+
+def test_without_users_programs_of_this_machine_need_no_form(rows: Rows) -> None:
+    """A browser says where it comes from, so that no site can have it send for itself; a program does not."""
+    client = browser(rows)
+    codes = {
+        name: client.post("/api/status", headers=headers).status_code
+        for name, headers in {
+            "program": {},
+            "site": {"origin": "https://evil.example"},
+            "old form": ORIGIN,
+            "browser": {"sec-fetch-site": "cross-site"},
+        }.items()
+    }
+    assert codes == {"program": 405, "site": 403, "old form": 403, "browser": 403}
+    put_user(rows.engine, "anna", Role.ADMINISTRATOR)
+    assert client.post("/api/status").status_code == 401
+
+
 def test_the_language_is_everybodys_choice(peopled: Rows) -> None:
     """Also before sign-in; one we do not speak changes nothing."""
     client = peopled.client()
