@@ -31,7 +31,7 @@ def states(stage: Stage, destination: str) -> dict[str, int]:
     """How many deliveries to a destination stand in each state."""
     query = text("SELECT state, count(*) FROM deliveries WHERE destination = :name GROUP BY state")
     with reading(stage.engine) as connection:
-        return dict(connection.execute(query, {"name": destination}).tuples().all())
+        return {state: number for state, number in connection.execute(query, {"name": destination})}
 
 
 def test_a_lane_tells_speed_and_what_was_delivered(page: Page) -> None:
@@ -44,13 +44,17 @@ def test_a_lane_tells_speed_and_what_was_delivered(page: Page) -> None:
     expect(cloud.get_by_text("nothing waits")).to_be_visible()
 
 
-def test_one_is_set_aside_and_sent_after_all(page: Page, stage: Stage, arrives: Sender) -> None:
+def test_one_is_set_aside_and_sent_after_all(
+    page: Page, stage: Stage, images: list[DemoImage], arrives: Sender
+) -> None:
     """While the link is cut; the page follows by itself, and the far side gets it once the link is back."""
     before = states(stage, "cloud")["delivered"]
     page.goto("/link")
     stage.link.cut()
+    escalated = {row.study_instance_uid for row in stage.rows() if row.escalated}
+    unsure = next(image for image in images if image.study_instance_uid in escalated)
     for _ in range(2):
-        arrives("SET^ASIDE")
+        arrives("SET^ASIDE", unsure)
     cloud = page.locator("#lane-cloud")
     expect(cloud.get_by_text("no connection")).to_be_visible(timeout=SOON_MS)
     cloud.locator("summary").click()
