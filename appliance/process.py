@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -46,6 +48,7 @@ BEAT_S: Final = 5.0
 _LANES_END_S: Final = 3.0  # a request that still hangs then is cut, and its delivery is due again
 _SWEEP_S: Final = 60.0
 _TIDY_S: Final = 1.0  # retention gets a step this often however much there is to read
+_PAGE_NICENESS: Final = 5
 _LOOK_S: Final = 2.0  # how often the disk is looked at
 
 Work = Callable[[Settings, Home, threading.Event], None]
@@ -183,6 +186,7 @@ def _run_lane(run: Callable[[threading.Event], None], stop: threading.Event, fai
 
 
 def _web(settings: Settings, home: Home, stop: threading.Event) -> None:
+    _give_way()
     app = build_app(settings, home.engine, home.spool)
     config = uvicorn.Config(
         app, settings.page.host, settings.page.port, log_level="warning", timeout_graceful_shutdown=3
@@ -192,6 +196,13 @@ def _web(settings: Settings, home: Home, stop: threading.Event) -> None:
     threading.Thread(target=record.run, args=(stop,), daemon=True).start()
     threading.Thread(target=_end_server, args=(server, stop), daemon=True).start()
     server.run()
+
+
+def _give_way() -> None:
+    """However many look at the page, images are taken in and read first."""
+    os.nice(_PAGE_NICENESS)
+    with contextlib.suppress(OSError):  # where each session of processes has its share, this one's is made smaller
+        Path("/proc/self/autogroup").write_text(str(_PAGE_NICENESS), encoding="ascii")
 
 
 def _end_server(server: uvicorn.Server, stop: threading.Event) -> None:
