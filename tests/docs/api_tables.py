@@ -67,9 +67,8 @@ def _kind(part: dict[str, Any]) -> str:
     if schema.get("type") == "object":
         inner = schema.get("additionalProperties")
         return f"by name, {_kind({'schema': inner})}" if isinstance(inner, dict) else "object"
-    return {"integer": "whole number", "number": "number", "boolean": "`true` or `false`"}.get(
-        schema.get("type", ""), schema.get("type", "any value")
-    )
+    kind = str(schema.get("type", "any value"))
+    return {"integer": "whole number", "boolean": "`true` or `false`"}.get(kind, kind)
 
 
 def problems() -> str:

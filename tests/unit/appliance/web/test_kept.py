@@ -14,7 +14,11 @@ def test_one_is_made_however_many_ask() -> None:
     kept = KeptFragments(lambda: now[0])
 
     def ask(what: str) -> bytes:
-        return kept.of(what, lambda: made.append(what) or what.encode())
+        def make() -> bytes:
+            made.append(what)
+            return what.encode()
+
+        return kept.of(what, make)
 
     assert [ask("a"), ask("a"), ask("b")] == [b"a", b"a", b"b"]
     now[0] = KEPT_S
