@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import resource
@@ -9,6 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -50,6 +52,7 @@ BEAT_S: Final = 5.0
 _LANES_END_S: Final = 3.0  # a request that still hangs then is cut, and its delivery is due again
 _SWEEP_S: Final = 60.0
 _TIDY_S: Final = 1.0  # retention gets a step this often however much there is to read
+_PAGE_NICENESS: Final = 5
 _LOOK_S: Final = 2.0  # how often the disk is looked at
 
 Work = Callable[[Settings, Home, threading.Event], None]
@@ -199,6 +202,7 @@ def _run_lane(run: Callable[[threading.Event], None], stop: threading.Event, fai
 
 
 def _web(settings: Settings, home: Home, stop: threading.Event) -> None:
+    _give_way()
     opened = open_parts(settings)  # what is shown is the whole configuration
     shown = settings.model_copy(update={"dicomweb": opened.dicomweb, "standby": opened.standby})
     app = build_app(shown, home.engine, home.spool)
@@ -217,6 +221,13 @@ def _web(settings: Settings, home: Home, stop: threading.Event) -> None:
     threading.Thread(target=record.run, args=(stop,), daemon=True).start()
     threading.Thread(target=_end_server, args=(server, stop), daemon=True).start()
     server.run()
+
+
+def _give_way() -> None:
+    """However many look at the page, images are taken in and read first."""
+    os.nice(_PAGE_NICENESS)
+    with contextlib.suppress(OSError):  # where each session of processes has its share, this one's is made smaller
+        Path("/proc/self/autogroup").write_text(str(_PAGE_NICENESS), encoding="ascii")
 
 
 def _end_server(server: uvicorn.Server, stop: threading.Event) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy.dialects.sqlite import insert
 from appliance.errors import ConfigurationInvalid
 from appliance.lane import Lane, contact_after
 from appliance.line import Line, Window
+from appliance.machine.cloud_clock import CloudClockRecord
 from appliance.messages import keep_message, mark_told, untold
 from appliance.results.carrier import PacsCarrier
 from appliance.results.stow import StowLink
@@ -68,6 +69,7 @@ class AnswerLane:
         self._link = link
         self._engine = engine
         self._wait_s = wait_s
+        self._clock = CloudClockRecord(engine)
 
     def step(self, now: Callable[[], float] = time.time) -> bool:
         """One poll; False when the cloud could not be reached."""
@@ -80,6 +82,7 @@ class AnswerLane:
             with writing(self._engine) as connection:
                 outbox.record_contact(connection, CLOUD, "cloud", contact_after(deferred.cause), deferred.cause, now())
             return False
+        self._clock.note(self._link.clock_ahead_s, now())
         if was_up and not found.numbers:
             self._tell(now)
             return True

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import ssl
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -90,6 +92,8 @@ class Exchange:
         own_machine = urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
         self._client = client or httpx2.Client(verify=True if tls is None else tls, trust_env=not own_machine)
         self._url = url.rstrip("/")
+        #: How far, s, the far side's clock is ahead of ours, by its latest reply: within a second, and the reply's way.
+        self.clock_ahead_s: float | None = None
         self._timeout_s = timeout_s
         shown = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._headers = {
@@ -133,11 +137,20 @@ class Exchange:
                 timeout=timeout,
                 follow_redirects=False,
             ) as response:
+                self.clock_ahead_s = _ahead_s(response.headers.get("Date", ""), time.time())
                 return Reply(response.status_code, response.headers, _read(response, largest_bytes))
         except httpx2.TransportError as error:
             raise DeliveryDeferred("cloud_unreachable", type(error).__name__) from error
         except httpx2.DecodingError as error:
             raise DeliveryDeferred("cloud_answer_unreadable", "the reply's encoding is broken") from error
+
+
+def _ahead_s(date: str, now: float) -> float | None:
+    """A Date header (RFC 9110 5.6.7) has whole seconds; half of one is the least wrong guess. None if it is none."""
+    try:
+        return parsedate_to_datetime(date).timestamp() + 0.5 - now
+    except (ValueError, OverflowError):
+        return None
 
 
 def _read(response: httpx2.Response, largest_bytes: int) -> bytes:

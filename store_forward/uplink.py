@@ -55,6 +55,11 @@ class CloudLink:
         self._box_id = box_id
         self._chunk = ChunkSize(chunk_bytes, largest_chunk_bytes or chunk_bytes)
 
+    @property
+    def clock_ahead_s(self) -> float | None:
+        """How far, s, the cloud's clock is ahead of ours, to about a second; None before it has said so."""
+        return self._exchange.clock_ahead_s
+
     def close(self) -> None:
         """Close the connections."""
         self._exchange.close()

@@ -46,3 +46,12 @@ device_abilities = Table(
     Column("full_name", Text, nullable=False),
     Column("kinds", Text, nullable=False),  # of number, comma-separated
 )
+
+#: How far the cloud's clock is ahead of this box's, by the Date of its answers: one row.
+cloud_clock = Table(
+    "cloud_clock",
+    METADATA,
+    Column("name", Text, primary_key=True),  # always "cloud"
+    Column("ahead_s", Float, nullable=False),
+    Column("at", Float, nullable=False),
+)

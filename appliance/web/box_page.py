@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from appliance.errors import ConfigurationInvalid
+from appliance.machine.cloud_clock import CloudClock, cloud_clock_of
 from appliance.machine.history import DeviceAbility, PackUse, noted_abilities, uses_of
 from appliance.machine.record import Jump, Minute, jumps, last_day
 from appliance.packs import find_pack
@@ -60,6 +61,7 @@ class MachineView:
     plots: tuple[Plot, ...]
     clock: ClockState
     jumps: tuple[Jump, ...]
+    cloud_clock: CloudClock | None
     abilities: tuple[DeviceAbility, ...]
     versions: tuple[tuple[str, str], ...]
     taken: dict[str, ProcessReading]
@@ -84,7 +86,7 @@ def box_routes(site: Site) -> list[Route]:
     def card(request: Request) -> Response:
         site.person(request)
         name = request.path_params["name"]
-        text = card_of(site, name)
+        text = site.kept.of(("card", name), lambda: card_of(site, name).encode()).decode()
         return site.render(request, "card.html", {"name": name, "text": text, "now": site.clock()})
 
     return [*site.page("/box", "box", box), Route("/packs/{name}/card", card)]
@@ -125,6 +127,7 @@ def machine_view(conn: Connection, site: Site, state: BoxState) -> MachineView:
         plots=day_plots(last_day(conn, now), now, seen.memory_total_bytes),
         clock=clock_state(),
         jumps=tuple(jumps(conn, MOST_JUMPS)),
+        cloud_clock=cloud_clock_of(conn),
         abilities=tuple(noted_abilities(conn)),
         versions=(*_versions(), ("SQLite", sqlite_version())),
         taken={name: one for name, one in found.items() if one is not None},

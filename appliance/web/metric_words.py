@@ -73,4 +73,5 @@ METRICS: Final = (
     Metric("scanside_temperature_celsius", "gauge", "the warmest sensor; absent where there is none"),
     Metric("scanside_clock_synchronised", "gauge", "1 while a time service keeps the clock; absent where not known"),
     Metric("scanside_clock_offset_seconds", "gauge", "what the time service has still to correct"),
+    Metric("scanside_cloud_clock_ahead_seconds", "gauge", "the cloud's clock less this box's, to about a second"),
 )

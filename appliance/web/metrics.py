@@ -19,6 +19,7 @@ from starlette.routing import Route
 from appliance.disk.autonomy import autonomy
 from appliance.disk.days import day_of, recorded_days
 from appliance.disk.tables import disk_days, quarantined
+from appliance.machine.cloud_clock import cloud_clock_of
 from appliance.schema import studies
 from appliance.web.box import device_views, process_views, storage
 from appliance.web.deliveries import destination_views
@@ -114,6 +115,8 @@ def _of_rows(conn: Connection, tallies: Tallies) -> Samples:
 def _of_box(conn: Connection, site: Site) -> Samples:
     now = site.clock()
     yield from _of_links(conn, site)
+    if (cloud := cloud_clock_of(conn)) is not None:
+        yield "scanside_cloud_clock_ahead_seconds", (), cloud.ahead_s
     for one in process_views(conn, now):
         yield "scanside_process_up", (one.name,), not one.silent
         yield "scanside_process_beat_timestamp_seconds", (one.name,), one.beat_at

@@ -6,11 +6,15 @@ import json
 import re
 import urllib.request
 
+import psutil
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import select
 
 from appliance.demo.stage import Stage
+from appliance.schema import processes
+from store_forward.database import reading
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
@@ -77,3 +81,10 @@ def test_machines_find_the_same_box(stage: Stage, address: str) -> None:
     studies = json.loads(get("/api/v1/studies?limit=200"))["studies"]
     assert len(studies) == len(stage.rows())
     assert f'scanside_studies{{state="settled"}} {len(studies)}.0' in get("/metrics")
+
+
+def test_the_page_gives_way_to_reception(stage: Stage) -> None:
+    """The process of the page runs at a lower priority than the receiver's."""
+    with reading(stage.engine) as conn:
+        nice = {row.name: psutil.Process(row.pid).nice() for row in conn.execute(select(processes))}
+    assert nice["web"] == min(nice["receiver"] + 5, 19)

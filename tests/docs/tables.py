@@ -17,7 +17,7 @@ from appliance.ingest.receiver import transfer_syntaxes as accepted_syntaxes
 from models.reasons import EXPLANATIONS, SCOPE_REASONS, Reason
 from store_forward.cloud.cases import CLOUD_METADATA
 from store_forward.database import METADATA
-from tests.docs import conformance_tables, deidentification_tables, dicomweb_tables, pack_tables
+from tests.docs import api_tables, conformance_tables, deidentification_tables, dicomweb_tables, pack_tables
 from tests.docs.markdown import table
 from tests.docs.model_tables import cloud_limits, configuration, events, messages
 
@@ -147,6 +147,10 @@ TABLES: Final[dict[tuple[str, str], Callable[[], str]]] = {
     ("docs/reference/dicomweb.md", "resources"): dicomweb_tables.resources,
     ("docs/reference/dicomweb.md", "attributes"): dicomweb_tables.attributes,
     ("docs/reference/dicomweb.md", "frame-media-types"): dicomweb_tables.frame_media_types,
+    ("docs/reference/api.md", "resources"): api_tables.resources,
+    ("docs/reference/api.md", "problems"): api_tables.problems,
+    ("docs/reference/api.md", "schemas"): api_tables.schemas,
+    ("docs/reference/metrics.md", "metrics"): api_tables.metrics,
     ("docs/reference/wire-protocol.md", "messages"): messages,
     ("docs/reference/webhook-events.md", "events"): events,
     ("docs/reference/database.md", "box"): box_tables,
