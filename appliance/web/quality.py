@@ -12,7 +12,6 @@ from starlette.routing import Route
 from appliance.web.box import PackView
 from appliance.web.language import gettext as _
 from appliance.web.language import language
-from appliance.web.plots import Drawing, ScoreDrawing, Share, drawing, points, score_drawing, share_of
 from appliance.web.promise import LEAST_STUDIES, LEVEL, WINDOW_DAYS, Drift, Promise
 from appliance.web.quality_counts import (
     DAYS,
@@ -27,6 +26,7 @@ from appliance.web.quality_counts import (
     total,
 )
 from appliance.web.quality_drift import drifts, promises
+from appliance.web.quality_plots import Drawing, ScoreDrawing, Share, drawing, points, score_drawing, share_of
 from appliance.web.site import Site, Values
 
 SPANS = {span.name: span for span in (DAYS, WEEKS)}
