@@ -15,6 +15,7 @@ from appliance.results.outcome import lines_in_words
 from appliance.schema import findings, heat_map_layers, instances, studies, study_events
 from appliance.triage.deliveries import ESCALATIONS
 from appliance.web.explained import explained
+from appliance.web.language import gettext as _
 from appliance.web.worklist import StudyRow, study_rows
 from models.decision import Lines, Thresholds
 from store_forward.outbox import DeliveryState, deliveries, delivery_events
@@ -151,7 +152,7 @@ def _lost(conn: Connection, uid: str) -> tuple[LostFile, ...]:
     c = quarantined.c
     query = select(c.sop_instance_uid, c.reason, c.found_at).where(c.study_instance_uid == uid, c.mended_at.is_(None))
     rows = conn.execute(query.order_by(c.id).limit(MOST_INSTANCES))
-    return tuple(LostFile(row[0], TROUBLE_WORDS[Trouble(row[1])], row[2]) for row in rows)
+    return tuple(LostFile(row[0], _(TROUBLE_WORDS[Trouble(row[1])]), row[2]) for row in rows)
 
 
 def refers_to(conn: Connection, study_instance_uid: str, digest: str) -> bool:

@@ -138,7 +138,12 @@ def count_words(number: int, limit: int) -> str:
 
 
 def plain(code: str) -> str:
-    """A snake_case code as a phrase: ``pleural_effusion`` → "Pleural effusion"."""
+    """A snake_case code as a phrase in the reader's language: ``pleural_effusion`` → "Pleural effusion"."""
+    return _(phrase(code)) if code else ""
+
+
+def phrase(code: str) -> str:
+    """The same in English, which is the message the catalogues have it under; an unknown code is shown like this."""
     words = code.replace("_", " ").strip()
     return words[:1].upper() + words[1:]
 

@@ -15,15 +15,23 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
 from appliance.disk.quarantine import TROUBLE_WORDS
+from appliance.schema import StudyState
 from appliance.web.language import CATALOGUES, LANGUAGES
-from appliance.web.wording import reason_sentence
+from appliance.web.wording import phrase, reason_sentence
+from models.decision import Decision
 from models.reasons import EXPLANATIONS
+from models.registry import SHIPPED, Registry
+from store_forward.destinations import Contact
+from store_forward.outbox import DeliveryState
 from tests.docs.blocks import ROOT
+from tests.docs.code_facts import delivery_causes, report_causes, study_event_kinds
 
 KEYWORDS = {"_": None, "gettext": None, "later": None, "ngettext": (1, 2)}
 METHODS = [("**.py", "python"), ("web/templates/**.html", "jinja2")]
 #: As ``make_templates`` reads them.
 OPTIONS = {"web/templates/**.html": {"trimmed": "true", "newstyle_gettext": "true", "silent": "false"}}
+
+DELIVERY_KINDS = ("escalation", "features", "report", "picture", "key_objects", "parametric_map", "event")
 
 Message = str | tuple[str, ...]
 
@@ -40,9 +48,18 @@ def _of_code() -> Iterator[Message]:
 
 
 def _of_tables() -> Iterator[Message]:
-    """Messages of modules that may not know of the page."""
+    """Messages of modules that may not know of the page, and the codes that it shows as phrases."""
     yield from (reason_sentence(explanation) for explanation in EXPLANATIONS.values())
     yield from TROUBLE_WORDS.values()
+    yield from (phrase(code) for code in _codes())
+
+
+def _codes() -> Iterator[str]:
+    for states in (StudyState, Decision, DeliveryState, Contact):
+        yield from (state.value for state in states)
+    yield from (*DELIVERY_KINDS, *delivery_causes(), *report_causes(), *study_event_kinds())
+    for pack in Registry([SHIPPED]).in_use.values():
+        yield from pack.manifest.findings
 
 
 def read(path: Path) -> Catalog:

@@ -15,6 +15,7 @@ from appliance.web.promise import Drift, promise_of
 from appliance.web.quality import QualityRequest, QualityView, quality_view
 from appliance.web.quality_counts import DAY_S, DAYS, WEEKS, Span, cells, count_days
 from appliance.web.quality_drift import drift_words
+from models.registry import SHIPPED, Registry
 from store_forward.database import reading, writing
 from tests.unit.appliance.web.rows import NOW, Rows
 from tests.unit.appliance.web.test_promise import COUNTS
@@ -123,6 +124,19 @@ def test_a_week_below_the_promise_is_a_problem_for_everybody_to_see(rows: Rows) 
     assert said.startswith("Coverage of chest 1.0.0 at SCANNER has been below what calibration promised for 7 days:")
     assert "10 of 40 studies of one image" in said
     assert {row.scanner: row.drift for row in view(rows).rows} == {"SCANNER": Drift.BELOW, "SOUTH": Drift.FITS}
+
+
+def test_it_stands_at_the_head_of_the_page_and_at_the_api(rows: Rows) -> None:
+    """Held against the manifest of the pack that is in use, as it lies on the disk."""
+    chest = Registry([SHIPPED]).in_use["cxr-pneumonia-paediatric"].manifest
+    for number in range(40):
+        decided(rows, str(number), "escalate", number / 10, pack=chest.name, pack_version=chest.version)
+    said = f"Coverage of {chest.name} {chest.version} at SCANNER has been below what calibration promised for 7 days"
+    client = rows.client()
+    told = client.get("/api/status").json()["notices"]
+    assert [one["severity"] for one in told if one["text"].startswith(said)] == ["problem"]
+    assert said in client.get("/").text
+    assert "fewer settled than promised" in client.get("/quality").text
 
 
 @pytest.mark.parametrize(
