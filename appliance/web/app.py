@@ -95,7 +95,7 @@ def build_app(
         ],
         middleware=[
             *_proxies(settings),
-            Middleware(GuardedAnswers, listens_on=settings.page.host, page=settings.page),
+            Middleware(GuardedAnswers, page=settings.page),
             Middleware(Speaking),
             Middleware(TokensInForms, page=settings.page),
             Middleware(

@@ -86,8 +86,7 @@ def box_routes(site: Site) -> list[Route]:
     def card(request: Request) -> Response:
         site.person(request)
         name = request.path_params["name"]
-        text = site.kept.of(("card", name), lambda: card_of(site, name).encode()).decode()
-        return site.render(request, "card.html", {"name": name, "text": text, "now": site.clock()})
+        return site.render(request, "card.html", {"name": name, "text": card_of(site, name), "now": site.clock()})
 
     return [*site.page("/box", "box", box), Route("/packs/{name}/card", card)]
 

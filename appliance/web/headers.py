@@ -31,9 +31,9 @@ class GuardedAnswers:
     browser on the box.
     """
 
-    def __init__(self, app: ASGIApp, listens_on: str, page: Page = Page()) -> None:  # noqa: B008
+    def __init__(self, app: ASGIApp, page: Page) -> None:
         self._app = app
-        self._loopback_only = is_loopback(listens_on)
+        self._loopback_only = is_loopback(page.host)
         self._public = urlsplit(page.public_url or "").netloc
         self._headers = SECURITY_HEADERS | (TLS_HEADERS if page.is_secure else {})
 

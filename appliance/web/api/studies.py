@@ -90,7 +90,8 @@ def read_study(site: AtSite, person: Viewer, study_instance_uid: Uid) -> WholeSt
         view = study_view(conn, study_instance_uid, person.sees_patients)
     if view is None:
         raise Refused(404, "There is no study with this UID on this box.", "Look it up in /api/v1/studies.")
-    whole = {name: value for name, value in vars(view).items() if name in WholeStudy.model_fields}
+    whole = {name: value for name, value in vars(view).items() if name in WholeStudy.model_fields and name != "said"}
+    whole["all_said"] = view.said
     return WholeStudy.model_validate(_told(view.row, person.sees_patients) | whole)
 
 
