@@ -135,13 +135,9 @@ class _Stream:
                 raise _SignedOut
             return self.site.watch.digest()
 
-        async def fresh() -> str:
-            known = self.site.watch.fresh_digest() if visit.session is None else None
-            return known if known is not None else await anyio.to_thread.run_sync(look)
-
         self.watchers += 1
         try:
-            async for change in changes(fresh, anyio.sleep):
+            async for change in changes(lambda: anyio.to_thread.run_sync(look), anyio.sleep):
                 yield change
         except _SignedOut:
             yield ServerSentEvent(data="", event="signed_out")

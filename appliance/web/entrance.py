@@ -121,8 +121,7 @@ class Entrance:
         in_dicomweb = _is_below(path, (ROOT_PATH,))
         if in_dicomweb and not visit.without_users:
             self._into_dicomweb(request, visit)
-        for_programs = in_dicomweb or _is_below(path, _FOR_PROGRAMS)  # which look at the Origin header themselves
-        if request.method in _SAFE or visit.by_token or (for_programs and visit.session is None):
+        if request.method in _SAFE or visit.by_token or (in_dicomweb and visit.session is None):
             return receive
         if (
             visit.without_users

@@ -87,18 +87,12 @@ class Watch:
         self._meter = Meter()
         self._machine: tuple[float, Readings] | None = None
 
-    def fresh_digest(self) -> str | None:
-        """The digest if it was taken less than ``LOOK_EVERY_S`` ago; never waits."""
-        taken, now = self._digest, self._clock()
-        return taken[1] if taken is not None and 0 <= now - taken[0] < LOOK_EVERY_S else None
-
     def digest(self) -> str:
         """The digest as it was at most ``LOOK_EVERY_S`` ago. Raises sqlalchemy.exc.DatabaseError."""
         with self._lock:
-            fresh = self.fresh_digest()
-            if fresh is not None:
-                return fresh
-            now = self._clock()
+            taken, now = self._digest, self._clock()
+            if taken is not None and 0 <= now - taken[0] < LOOK_EVERY_S:
+                return taken[1]
             with reading(self._engine) as conn:
                 self._digest = now, state_digest(conn, now, storage(conn, self._settings, self._spool))
             return self._digest[1]

@@ -54,6 +54,7 @@ class Loose(HTMLParser):
         self._texts += [value for value in spoken if tag not in ("code", "time")]
         if tag not in VOID:
             data = any(name in ("translate", "hidden") and value != "" for name, value in attrs)
+            data |= tag == "option" and any(name == "lang" for name, _ in attrs)  # a language, by its own name
             self._open.append("data" if data else tag)
 
     def handle_endtag(self, tag: str) -> None:

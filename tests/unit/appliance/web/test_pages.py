@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
@@ -28,12 +29,12 @@ def test_no_template_switches_escaping_off() -> None:
         content = template.read_text()
         assert "|safe" not in content.replace(" ", ""), template.name
         assert "autoescape" not in content, template.name
-        assert not re.search(r"<style|\sstyle=|<script(?! src=)|\son\w+=|javascript:", content), template.name
+        assert not re.search(r"<style|\sstyle=|<script(?![^>]*\ssrc=)|\son\w+=|javascript:", content), template.name
 
 
 def test_style_and_script_fetch_nothing_from_elsewhere() -> None:
     """The box may be without any network."""
-    for file in (FOLDER / "static").iterdir():
+    for file in filter(Path.is_file, (FOLDER / "static").iterdir()):
         content = re.sub("http://www.w3.org/(2000/svg|1999/xhtml)", "", file.read_text())
         assert not re.search(r"https?://|@import|url\(", content), file.name
 
