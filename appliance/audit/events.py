@@ -117,9 +117,9 @@ def studies_of(uid: str, patient_id: str) -> tuple[Subject, ...]:
 
 
 def received(ae_title: str, address: str, uid: str, patient_id: str, count: int) -> AuditEvent:
-    """Instances of a study came in (A.5.3.5)."""
+    """Instances of a study came in, of which there are ``count`` now (A.5.3.5)."""
     who = (Participant(ae_title, True, address, RoleId.SOURCE), this_box(RoleId.DESTINATION))
-    detail = f"{count} instances"
+    detail = f"{count} instances in all"
     what = studies_of(uid, patient_id)
     return AuditEvent(EventId.INSTANCES_TRANSFERRED, Action.CREATE, who, subjects=what, detail=detail)
 

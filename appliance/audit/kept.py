@@ -25,6 +25,23 @@ def study_deleted(connection: Connection, uid: str, why: str, now: float) -> Non
     record(connection, events.deleted(uid, patient_of(connection, uid), why), now)
 
 
-def study_received(connection: Connection, ae_title: str, address: str, uid: str, count: int, now: float) -> None:
-    """``count`` instances of a study have come in over one association or request."""
-    record(connection, events.received(ae_title, address, uid, patient_of(connection, uid), count), now)
+def study_received(connection: Connection, ae_title: str, address: str, uid: str, now: float) -> None:
+    """Instances of a study have come in over one association or request; so many are here now."""
+    c = studies.c
+    row = connection.execute(select(c.patient_id, c.instance_count).where(c.study_instance_uid == uid)).one_or_none()
+    patient_id, count = (row.patient_id, row.instance_count) if row is not None else ("", 0)
+    record(connection, events.received(ae_title, address, uid, patient_id, count), now)
+
+
+def caller_refused(connection: Connection, ae_title: str, address: str, cause: str, now: float) -> None:
+    """Somebody asked for an association and got none."""
+    who = (events.Participant(ae_title, True, address), events.this_box())
+    outcome = events.Outcome.MINOR_FAILURE
+    record(connection, events.alert(events.EventType.NODE_AUTHENTICATION, who, cause, outcome=outcome), now)
+
+
+def people_changed(connection: Connection, by: str, kind: str, about: str, now: float) -> None:
+    """A user, a role or a token was added, changed or removed."""
+    what = events.EventType.ROLES_CHANGED if "role" in kind else events.EventType.USER_ATTRIBUTES_CHANGED
+    who = (events.Participant(by or "nobody signed in", True),)
+    record(connection, events.alert(what, who, kind.replace("_", " "), (events.Subject("user", about),)), now)

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, insert, update
 from sqlalchemy.exc import DBAPIError
 
+from appliance.audit.kept import study_received
 from appliance.disk.days import count_received
 from appliance.disk.reconcile import mend
 from appliance.disk.retention import supersede
@@ -246,9 +247,11 @@ class Admission:
         """How long this source may say nothing before what it sends counts as all there is, s."""
         return self._dicom.association_timeout_for(source)
 
-    def released(self, study_instance_uids: Iterable[str], source: str, now: float) -> None:
+    def released(self, study_instance_uids: Iterable[str], source: str, now: float, address: str = "") -> None:
         """The sender is done: each study is complete after the quiet time, unless more arrives."""
         with writing(self._engine) as connection:
+            for uid in sorted(study_instance_uids):
+                study_received(connection, source, address, uid, now)
             connection.execute(
                 update(studies)
                 .where(studies.c.study_instance_uid.in_(sorted(study_instance_uids)))

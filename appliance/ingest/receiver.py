@@ -184,6 +184,7 @@ class Receiver:
         if refusal is not None:
             log.warning("association.refused", cause=refusal.cause, repair=refusal.repair, **caller.for_the_log())
             self._refuse(association, refusal)
+            self._services.strangers.note(caller.calling_ae_title, caller.address, refusal.cause, time.time())
             return
         association.acceptor.supported_contexts = self._contexts_for(association, may_send=may_send)
 

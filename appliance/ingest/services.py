@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from appliance.audit.strangers import Strangers
 from appliance.ingest.commitment_door import CommitmentDoor
 from appliance.ingest.message_limit import MessageLimit
 from appliance.ingest.report_door import ReportDoor
@@ -17,12 +18,13 @@ from store_forward.spool import Spool
 
 @dataclass(frozen=True)
 class Services:
-    """Procedure steps, storage commitment both ways, and the limit on all their messages."""
+    """Procedure steps, storage commitment both ways, the limit on all their messages, and who was refused."""
 
     steps: StepDoor
     commitments: CommitmentDoor
     reports: ReportDoor
     limit: MessageLimit
+    strangers: Strangers
 
 
 def open_services(settings: Settings, engine: Engine, spool: Spool, supported: Collection[str]) -> Services:
@@ -32,4 +34,5 @@ def open_services(settings: Settings, engine: Engine, spool: Spool, supported: C
         CommitmentDoor(settings, engine, spool, supported),
         ReportDoor(settings.pacs, engine),
         MessageLimit(settings.limits.max_message_bytes),
+        Strangers(engine),
     )

@@ -65,8 +65,12 @@ class Storing:
         with self._lock:
             studies = self._touched.pop(id(association), set())
         if studies:
-            self._admission.released(studies, _source(association), time.time())
+            self._admission.released(studies, _source(association), time.time(), _address(association))
 
 
 def _source(association: Association) -> str:
     return str(association.requestor.ae_title).strip() or "UNKNOWN"
+
+
+def _address(association: Association) -> str:
+    return str(association.requestor.address or "")

@@ -14,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from appliance.audit.events import EventType, Outcome, signed
+from appliance.audit.trail import record
 from appliance.people.names import LONGEST_NAME, as_written
 from appliance.people.passwords import is_outdated, is_password, rehashed
 from appliance.people.sessions import begin_session, end_session
@@ -84,6 +86,8 @@ class _WayIn:
         if user is None or not right or user.locked_at is not None:
             locked = right and user is not None
             log.warning("sign_in.failed", address=address, user=user.name if user else "", locked=locked)
+            failed = signed(EventType.LOGIN, user.name if user else "unknown", address, Outcome.SERIOUS_FAILURE)
+            await anyio.to_thread.run_sync(self._site.note, failed)
             words = (
                 _("This user is locked. An administrator can unlock it.") if locked else _("Name or password is wrong.")
             )
@@ -98,6 +102,8 @@ class _WayIn:
         if visit.session is not None:
             with writing(self._site.engine) as conn:
                 end_session(conn, visit.session.digest)
+                ended = signed(EventType.LOGOUT, visit.session.user, address_of(request))
+                record(conn, ended, self._site.clock())
         answer = RedirectResponse("/sign-in", 303, headers={"Clear-Site-Data": '"cache"'})
         drop_cookie(answer, self._site.settings.page, SESSION)
         return answer
@@ -119,6 +125,7 @@ class _WayIn:
                 end_session(conn, before.digest)
             browser, times = request.headers.get("user-agent", ""), session_times(site.settings)
             token = begin_session(conn, name, address_of(request), browser, times, site.clock())
+            record(conn, signed(EventType.LOGIN, name, address_of(request)), site.clock())
         answer = RedirectResponse(place, 303)
         set_cookie(answer, site.settings.page, SESSION, token)
         return answer

@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+import structlog
 from jinja2 import Environment
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from appliance.audit.events import AuditEvent
+from appliance.audit.trail import record
 from appliance.settings import Settings
 from appliance.web.language import gettext as _
 from appliance.web.language import language, later
@@ -22,6 +26,8 @@ from appliance.web.people import Person, Role, person_of, visit_of
 from appliance.web.rendered import Rendered
 from store_forward.database import reading, writing
 from store_forward.spool import Spool
+
+log = structlog.get_logger()
 
 #: The pages a person goes to from anywhere: path, name, and the role that opens it.
 PLACES = (
@@ -88,6 +94,14 @@ class Site:
             return RedirectResponse(place, 303)
 
         return Route(path, endpoint, methods=["POST"])
+
+    def note(self, event: AuditEvent) -> None:
+        """Put into the audit trail what was only looked at. A disk that does not take it is said in the log."""
+        try:
+            with writing(self.engine) as conn:
+                record(conn, event, self.clock())
+        except OperationalError as error:
+            log.error("audit.not_recorded", kind=type(error.orig).__name__)
 
     def person(self, request: Request, role: Role = Role.VIEWER) -> Person:
         """Whoever asks. Raises HTTPException 403 when this needs another role."""

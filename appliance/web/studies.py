@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from appliance.audit.events import viewed
+from appliance.audit.kept import patient_of
 from appliance.web.actions import action_routes
 from appliance.web.export import export_routes
 from appliance.web.language import gettext as _
@@ -49,12 +51,25 @@ def study_routes(site: Site) -> list[Route]:
         kept = {"Cache-Control": "private, max-age=3600, immutable"}
         return FileResponse(path, media_type="image/png", headers=kept)
 
+    whole, fragment = site.page("/studies/{uid:path}", "study", study)
+    show = whole.endpoint
+
+    def seen(request: Request) -> Response:
+        """The page, and that it was looked at; what a live page fetches anew is the same look."""
+        answer: Response = show(request)
+        with reading(site.engine) as conn:
+            patient_id = patient_of(conn, request.path_params["uid"])
+        person, address = site.person(request).name or "nobody signed in", request.client.host if request.client else ""
+        site.note(viewed(person, address, request.path_params["uid"], patient_id))
+        return answer
+
     return [
         *viewing_routes(site),
         *action_routes(site),
         *result_routes(site),
         *export_routes(site),
-        *site.page("/studies/{uid:path}", "study", study),
+        Route(whole.path, seen),
+        fragment,
         Route("/images/{digest}", image),
     ]
 
