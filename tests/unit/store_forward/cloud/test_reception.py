@@ -73,7 +73,7 @@ def test_a_power_cut_between_rename_and_commit_loses_nothing(reception: Receptio
     """The object is in the spool and no case knows it: the next question gets the receipt, no byte is sent again."""
     upload = begun(reception)
     reception.append(upload, DATA)
-    (settings.spool / "objects" / DIGEST[:2]).mkdir(parents=True, exist_ok=True)
+    (settings.spool / "objects" / DIGEST[:2]).mkdir(parents=True)
     upload.path.rename(settings.spool / "objects" / DIGEST[:2] / DIGEST)
     after = Reception(settings)
     assert isinstance(after.look(NAME, 9.0), Receipt)
