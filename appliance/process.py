@@ -99,6 +99,8 @@ def _receive(settings: Settings, home: Home, stop: threading.Event) -> None:
     patience_s = (settings.dicom.association_timeout_s, settings.limits.triage_timeout_s, settings.dicomweb.silence_s)
     abandoned_s = max(patience_s) + _SWEEP_S
     home.spool.sweep_incoming(time.time() - abandoned_s)
+    with contextlib.suppress(OSError):  # a disk that is full or broken is for who sends to hear
+        home.spool.make_object_folders()
     room = RoomWatch(home.engine, home.spool)
     room.look(time.time())
     admission = Admission(home.engine, home.spool, settings.limits, settings.dicom)

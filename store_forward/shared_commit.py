@@ -75,6 +75,7 @@ class SharedCommit:
     def _let_go(self, *_: object) -> None:
         held, self._held = self._held, None
         if held is not None:
+            held.invalidate()  # closes the file; given back, it would stay open in a pool that is disposed of
             held.close()
 
     def _try_all(self) -> None:

@@ -53,11 +53,10 @@ class Spool:
         self._incoming = root / "incoming"
         self._objects = root / "objects"
         make_folder(self._incoming)
-        self._make_object_folders()
-
-    def _make_object_folders(self) -> None:
-        """All 256 at once: made one by one, every other image of a new box would pay for a folder."""
         make_folder(self._objects)
+
+    def make_object_folders(self) -> None:
+        """All 256 at once. Made one by one, every other image of a new box pays for a folder. Raises OSError."""
         if sum(1 for _ in self._objects.iterdir()) < _FOLDERS:
             for number in range(_FOLDERS):
                 (self._objects / f"{number:02x}").mkdir(mode=FOLDER_MODE, exist_ok=True)

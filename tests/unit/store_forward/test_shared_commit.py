@@ -116,3 +116,12 @@ def test_what_nobody_foresaw_is_raised_where_it_belongs(engine: Engine) -> None:
         shared.run(lambda _: 1 // 0)
     assert shared.run(lambda connection: _write(1, connection)) == 1
     assert _held(engine) == [1]
+
+
+def test_an_engine_that_is_disposed_of_holds_no_file(engine: Engine, tmp_path: Path) -> None:
+    """The last connection to close takes the log into the database and removes it."""
+    shared = SharedCommit(engine, undone_by=(_No,))
+    shared.run(lambda connection: _write(1, connection))
+    engine.dispose()
+    assert [path.name for path in tmp_path.iterdir()] == ["numbers.db"]
+    assert shared.run(lambda connection: _write(2, connection)) == 2

@@ -96,3 +96,15 @@ def test_the_sweep_takes_only_what_is_old(spool: Spool) -> None:
     assert (old.exists(), new.exists()) == (False, True)
     assert spool.sweep_incoming() == 1
     assert kept.path.exists()
+
+
+def test_the_folders_of_objects_can_be_made_beforehand(spool: Spool) -> None:
+    """Then nobody makes one any more, and to make them again changes nothing."""
+    spool.make_object_folders()
+    folders = sorted(path.name for path in (spool.root / "objects").iterdir())
+    assert folders == [f"{number:02x}" for number in range(256)]
+    temporary = spool.temporary()
+    temporary.write_bytes(b"content")
+    spool.keep(temporary)
+    spool.make_object_folders()
+    assert sorted(path.name for path in (spool.root / "objects").iterdir()) == folders
