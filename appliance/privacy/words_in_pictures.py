@@ -26,7 +26,8 @@ _TILE_PX: Final = 1024
 _OVERLAP_PX: Final = 128
 #: A smaller picture is enlarged, so that its letters have the size of those the network learnt.
 _LEAST_SIDE_PX: Final = 512
-_MOST_SIDE_PX: Final = 2048
+#: Two tiles and what they overlap by.
+_MOST_SIDE_PX: Final = 1920
 #: Nobody can read a word in less.
 _LEAST_PICTURE_PX: Final = 12
 #: A line is looked for at each of these probabilities: what is one with its surroundings at a low one is not at a high.
