@@ -60,13 +60,15 @@ MAY_BE, SURELY = Sureness(0.5, 0.45), Sureness(0.9, 0.75)
 def words_in(picture: Picture, sureness: Sureness = MAY_BE) -> Mask:
     """``(rows, columns)`` bool, True where lines of text are, of an ``(rows, columns, 3)`` 8-bit picture.
 
-    Raises CannotDeidentify (``words_not_searched``): the network does not run here.
+    Raises CannotDeidentify (``words_not_searched``): the network does not run here, or the picture is a long strip.
     """
     rows, columns = picture.shape[:2]
     factor = min(max(1.0, _LEAST_SIDE_PX / min(rows, columns)), 4.0, _MOST_SIDE_PX / max(rows, columns))
     found = np.zeros((rows, columns), dtype=np.bool_)
     if min(rows, columns) < _LEAST_PICTURE_PX:
         return found
+    if min(rows, columns) * factor < _LEAST_PICTURE_PX:
+        raise CannotDeidentify("words_not_searched", f"{rows} x {columns} pixels are too long a strip to be searched")
     for size in (factor, factor / 2, factor / 4):  # small letters are found in the large picture, large in the small
         found |= _scaled(_lines(_resized(picture, size), sureness), rows, columns)
     return found
@@ -95,7 +97,8 @@ def _resized(picture: Picture, factor: float) -> Picture:
     if factor == 1.0:
         return picture
     how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(picture, None, fx=factor, fy=factor, interpolation=how), dtype=np.uint8)
+    size = max(round(picture.shape[1] * factor), 1), max(round(picture.shape[0] * factor), 1)
+    return np.asarray(cv2.resize(picture, size, interpolation=how), dtype=np.uint8)
 
 
 def _scaled(mask: Mask, rows: int, columns: int) -> Mask:
