@@ -62,6 +62,14 @@ def without_words(clean: CleanPixels, described: Dataset, source: Dataset, most_
     Raises CannotDeidentify: ``too_many_frames``, ``words_not_found``, ``mostly_words``, ``words_left``,
         ``words_not_searched``, ``unreadable_pixels``.
     """
+    try:
+        return _without_words(clean, described, source, most_frames)
+    except (cv2.error, *UNREADABLE) as error:
+        why = f"the pixels cannot be searched for words ({type(error).__name__})"
+        raise CannotDeidentify("unreadable_pixels", why) from error
+
+
+def _without_words(clean: CleanPixels, described: Dataset, source: Dataset, most_frames: int) -> Searched:
     number = int(described.get("NumberOfFrames") or 1)
     if number > most_frames:
         raise CannotDeidentify("too_many_frames", f"{number} frames to search for words, the limit is {most_frames}")

@@ -68,7 +68,10 @@ def deidentify(dataset: Dataset, key: bytes, policy: Policy = DEFAULT_POLICY) ->
         for keyword in _KEPT_UIDS:
             if not text_of(dataset, keyword):
                 raise CannotDeidentify("no_uid", f"{keyword} is missing")
-        clean = _header(dataset, key, policy)
+        try:
+            clean = _header(dataset, key, policy)
+        except (struct.error, *UNREADABLE) as error:
+            raise CannotDeidentify("unreadable_header", f"the header is malformed ({type(error).__name__})") from error
         searched = False
         if has_pixels(text_of(dataset, "SOPClassUID")):
             searched = _pixels(dataset, clean, policy)

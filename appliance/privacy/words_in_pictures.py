@@ -26,15 +26,18 @@ _TILE_PX: Final = 1024
 _OVERLAP_PX: Final = 128
 #: A smaller picture is enlarged, so that its letters have the size of those the network learnt.
 _LEAST_SIDE_PX: Final = 512
-_MOST_SIDE_PX: Final = 2048
+#: Two tiles and what they overlap by.
+_MOST_SIDE_PX: Final = 1920
 #: Nobody can read a word in less.
 _LEAST_PICTURE_PX: Final = 12
 #: A line is looked for at each of these probabilities: what is one with its surroundings at a low one is not at a high.
 _LEVELS: Final = (0.2, 0.5, 0.8)
 #: Part of something larger is a line only when the network is this sure.
 _PEAK_INSIDE: Final = 0.95
-#: The network marks the middle of a line. What is thicker than this is no line but a head or a chest.
-_THICKEST_PX: Final = 60
+#: The network marks the middle of a line. What is thicker than this, or than this share of the picture's shorter side,
+#: is no line but a head or a lung.
+_THICKEST_PX: Final = 36
+_THICKEST_SHARE: Final = 0.08
 _LEAST_AREA_PX: Final = 6
 #: Area over circumference times this is what is missing around the middle.
 _GROWTH: Final = 2.6
@@ -57,14 +60,16 @@ MAY_BE, SURELY = Sureness(0.5, 0.45), Sureness(0.9, 0.75)
 def words_in(picture: Picture, sureness: Sureness = MAY_BE) -> Mask:
     """``(rows, columns)`` bool, True where lines of text are, of an ``(rows, columns, 3)`` 8-bit picture.
 
-    Raises CannotDeidentify (``words_not_searched``): the network does not run here.
+    Raises CannotDeidentify (``words_not_searched``): the network does not run here, or the picture is a long strip.
     """
     rows, columns = picture.shape[:2]
     factor = min(max(1.0, _LEAST_SIDE_PX / min(rows, columns)), 4.0, _MOST_SIDE_PX / max(rows, columns))
     found = np.zeros((rows, columns), dtype=np.bool_)
     if min(rows, columns) < _LEAST_PICTURE_PX:
         return found
-    for size in (factor, factor / 2):  # small letters are found in the large picture, large ones in the small
+    if min(rows, columns) * factor < _LEAST_PICTURE_PX:
+        raise CannotDeidentify("words_not_searched", f"{rows} x {columns} pixels are too long a strip to be searched")
+    for size in (factor, factor / 2, factor / 4):  # small letters are found in the large picture, large in the small
         found |= _scaled(_lines(_resized(picture, size), sureness), rows, columns)
     return found
 
@@ -92,7 +97,8 @@ def _resized(picture: Picture, factor: float) -> Picture:
     if factor == 1.0:
         return picture
     how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(picture, None, fx=factor, fy=factor, interpolation=how), dtype=np.uint8)
+    size = max(round(picture.shape[1] * factor), 1), max(round(picture.shape[0] * factor), 1)
+    return np.asarray(cv2.resize(picture, size, interpolation=how), dtype=np.uint8)
 
 
 def _scaled(mask: Mask, rows: int, columns: int) -> Mask:
@@ -105,9 +111,10 @@ def _scaled(mask: Mask, rows: int, columns: int) -> Mask:
 def _lines(picture: Picture, sureness: Sureness) -> Mask:
     rows, columns = picture.shape[:2]
     found = np.zeros((rows, columns), dtype=np.uint8)
+    thickest = min(_THICKEST_PX, _THICKEST_SHARE * min(rows, columns))
     for top, left in _tiles(rows, columns):
         tile = picture[top : top + _TILE_PX, left : left + _TILE_PX]
-        for corners in _quadrilaterals(_probabilities(tile), sureness):
+        for corners in _quadrilaterals(_probabilities(tile), sureness, thickest):
             cv2.fillConvexPoly(found, np.round(corners + np.array([left, top])).astype(np.int32), 1)
     return np.asarray(cv2.dilate(found, np.ones((2 * _MARGIN_PX + 1,) * 2, np.uint8)) > 0)
 
@@ -135,7 +142,9 @@ def _probabilities(tile: Picture) -> NDArray[np.float32]:
     return next(iter(found.values()))[0, 0, :rows, :columns]
 
 
-def _quadrilaterals(probabilities: NDArray[np.float32], sureness: Sureness) -> Iterator[NDArray[np.float32]]:
+def _quadrilaterals(
+    probabilities: NDArray[np.float32], sureness: Sureness, thickest: float
+) -> Iterator[NDArray[np.float32]]:
     for level in _LEVELS:
         count, labels, boxes, _ = cv2.connectedComponentsWithStats((probabilities > level).astype(np.uint8))
         for label in range(1, count):
@@ -146,16 +155,16 @@ def _quadrilaterals(probabilities: NDArray[np.float32], sureness: Sureness) -> I
             if area < _LEAST_AREA_PX or sure.max() < peak or sure.mean() < sureness.mean:
                 continue
             points = np.argwhere(inside)[:, ::-1] + np.array([left, top])
-            box = _grown(cv2.minAreaRect(points.astype(np.float32)))
+            box = _grown(cv2.minAreaRect(points.astype(np.float32)), thickest)
             if box is not None:
                 yield box
 
 
-def _grown(rectangle: Any) -> NDArray[np.float32] | None:
+def _grown(rectangle: Any, thickest: float) -> NDArray[np.float32] | None:
     """The corners of the whole line whose middle this is; None: it is too thick for one."""
     centre, (width, height), angle = rectangle
     width, height = width + 1, height + 1
-    if min(width, height) > _THICKEST_PX:
+    if min(width, height) > thickest:
         return None
     grown = _GROWTH * width * height / (width + height)
     return np.asarray(cv2.boxPoints((centre, (width + grown, height + grown), angle)), dtype=np.float32)

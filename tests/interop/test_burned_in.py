@@ -19,6 +19,7 @@ from pydicom import dcmread
 
 from appliance.privacy.compress import compressed
 from appliance.privacy.deidentify import deidentify
+from appliance.privacy.errors import CannotDeidentify
 from appliance.privacy.policy import Option, Policy
 from models.frames import stored_frames
 from tests.wordy_pictures import wordy
@@ -51,10 +52,18 @@ def parts(text: str) -> list[str]:
 
 @pytest.mark.timeout(3600)
 def test_a_second_ocr_reads_nothing_any_more() -> None:
-    """At most one string in a hundred; most could be read before, else this would show nothing."""
-    strings = readable = left = 0
+    """At most one string in a hundred; most could be read before, else this would show nothing.
+
+    An image that is refused has shown nobody anything; few may be.
+    """
+    strings = readable = left = refused = 0
     for form, before, words in wordy(IMAGES):
-        after = dcmread(BytesIO(compressed(deidentify(before, KEY, POLICY))))
+        try:
+            after = dcmread(BytesIO(compressed(deidentify(before, KEY, POLICY))))
+        except CannotDeidentify as unsure:
+            print(f"{form}: {unsure.why}")  # noqa: T201
+            refused += 1
+            continue
         was = "".join(read_by_tesseract(frame) for frame in stored_frames(before))
         now = "".join(read_by_tesseract(frame) for frame in stored_frames(after))
         for word in words:
@@ -64,6 +73,7 @@ def test_a_second_ocr_reads_nothing_any_more() -> None:
             left += still
             if still:
                 print(f"{form}: {word}")  # noqa: T201
-    print(f"{strings} strings, {readable} readable before, {left} after")  # noqa: T201
+    print(f"{strings} strings, {readable} readable before, {left} after; {refused} of {IMAGES} images refused")  # noqa: T201
     assert readable >= 0.5 * strings
     assert left <= 0.01 * strings
+    assert refused <= 0.05 * IMAGES

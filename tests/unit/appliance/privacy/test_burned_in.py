@@ -86,9 +86,27 @@ def torn() -> Dataset:
     return dataset
 
 
+def in_pairs_of_an_odd_width() -> Dataset:
+    """Pixels that share their colour in pairs, in rows of an odd number."""
+    dataset = FORMS["YBR_FULL_422"](PICTURE, PLAIN)
+    dataset.Columns = 511
+    return dataset
+
+
+def a_strip() -> Dataset:
+    """A picture that would be nothing when made small enough to be searched."""
+    return capture(np.zeros((13, 60_000), np.uint8))
+
+
 @pytest.mark.parametrize(
     ("make", "why"),
-    [(said_to_have_words, "words_not_found"), (with_many_frames, "too_many_frames"), (torn, "unreadable_pixels")],
+    [
+        (said_to_have_words, "words_not_found"),
+        (with_many_frames, "too_many_frames"),
+        (torn, "unreadable_pixels"),
+        (in_pairs_of_an_odd_width, "unreadable_pixels"),
+        (a_strip, "words_not_searched"),
+    ],
 )
 def test_who_is_not_sure_does_not_send(make: object, why: str) -> None:
     """Each doubt has its own word."""

@@ -174,3 +174,12 @@ def test_uids_and_devices_stay_where_their_options_say_so() -> None:
     after = deidentify(before, KEY, policy)
     assert (after.StudyInstanceUID, after.DeviceSerialNumber) == (before.StudyInstanceUID, "SN770002")
     require_nothing_of(identifiers_of(before, policy), part_10(after))
+
+
+def test_a_malformed_header_is_refused_by_name() -> None:
+    """A sequence that is none: the worker goes on, the instance stays."""
+    before = planted_image(CTImageStorage, Patient(2))
+    before["RequestAttributesSequence"]._value = 7
+    with pytest.raises(CannotDeidentify) as caught:
+        deidentify(before, KEY, BASIC)
+    assert caught.value.why == "unreadable_header"
