@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Connection, Float, ForeignKey, Index, Integer, Table, Text, insert
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text
 
 from store_forward.database import METADATA
 
@@ -55,8 +55,3 @@ people_events = Table(
     Column("about", Text, nullable=False),
     Column("detail", Text, nullable=False, default=""),
 )
-
-
-def record_change(connection: Connection, by: str, kind: str, about: str, at: float, detail: str = "") -> None:
-    """Append one row to the history, in the caller's transaction."""
-    connection.execute(insert(people_events).values(by=by, kind=kind, about=about, at=at, detail=detail))
