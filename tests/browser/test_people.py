@@ -70,7 +70,7 @@ def test_two_roles_see_different_things(page: Page, second: Page, stage: Stage) 
     assert page.goto("/users").status == 403  # type: ignore[union-attr]
     token = page.locator('meta[name="form-token"]').get_attribute("content") or ""
     headers = {"Origin": page.url.split("/users")[0], "X-Scanside-Form": token}
-    wish = {"name": "evil", "password": PASSWORD, "role": "administrator"}
+    wish: dict[str, str | float | bool] = {"name": "evil", "password": PASSWORD, "role": "administrator"}
     assert page.request.post("/users/add", form=wish, headers=headers).status == 403
     sign_in(second, "anna")
     expect(second.get_by_role("link", name="anna")).to_be_visible()

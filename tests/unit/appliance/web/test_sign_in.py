@@ -249,8 +249,11 @@ def test_the_token_of_a_form_with_a_file_stands_first(peopled: Rows, signed_in: 
 def test_a_form_with_a_large_file_is_passed_on_as_it_comes(peopled: Rows, signed_in: TestClient) -> None:
     """Only its beginning is looked at; how large it may be is for whoever answers."""
     token = signed_in.headers.pop(HEADER)
-    files = {"form_token": (None, token), "file": ("x", b"y" * 9_000_000)}
-    assert signed_in.post("/language", files=files, follow_redirects=False).status_code == 303
+    large = b"y" * 9_000_000
+    answer = signed_in.post(
+        "/language", files={"form_token": (None, token), "file": ("x", large)}, follow_redirects=False
+    )
+    assert answer.status_code == 303
 
 
 def test_without_users_programs_of_this_machine_need_no_form(rows: Rows) -> None:
