@@ -35,7 +35,7 @@ from appliance.schema import processes
 from appliance.settings import Settings
 from appliance.standby.keeper import keeper_of
 from appliance.supervisor import ends_at_once
-from appliance.tls import page_context
+from appliance.tls import PageTls, page_context
 from appliance.triage.worker import TriageWorker
 from appliance.uplink import build_lanes, identity_of, renewal_of
 from appliance.web.app import build_app
@@ -193,6 +193,8 @@ def _run_lane(run: Callable[[threading.Event], None], stop: threading.Event, fai
 def _web(settings: Settings, home: Home, stop: threading.Event) -> None:
     app = build_app(settings, home.engine, home.spool)
     context = page_context(settings.page)
+    if context is not None:
+        threading.Thread(target=PageTls(settings.page, context).watch, args=(stop,), daemon=True).start()
     config = uvicorn.Config(
         app,
         settings.page.host,

@@ -65,18 +65,21 @@ SCOPE_OF: Final = {
 
 
 def doors_of(app: Starlette) -> Iterator[tuple[str, str]]:
-    """Every method and path that the application answers; of a mount the place where it is."""
+    """Every method and path that the application answers; a mount that has a door of its own counts as one."""
     for route in app.routes:
-        yield from _of(route)
+        yield from _of(route, "")
 
 
-def _of(route: BaseRoute) -> Iterator[tuple[str, str]]:
-    if isinstance(route, Mount):
-        yield "GET", route.path
-        return
-    assert isinstance(route, Route)
-    for method in sorted((route.methods or set()) - {"HEAD"}):
-        yield method, route.path
+def _of(route: BaseRoute, above: str) -> Iterator[tuple[str, str]]:
+    assert isinstance(route, Mount | Route)
+    path = above + route.path
+    if isinstance(route, Route):
+        yield from ((method, path) for method in sorted((route.methods or set()) - {"HEAD"}))
+    elif ("GET", path) in DOORS:
+        yield "GET", path
+    else:
+        for one in route.routes:
+            yield from _of(one, path)
 
 
 def concrete(path: str) -> str:
