@@ -40,7 +40,7 @@ from appliance.settings import Settings
 from appliance.standby.keeper import keeper_of
 from appliance.start.obstacles import open_parts
 from appliance.supervisor import ends_at_once
-from appliance.tls import page_context
+from appliance.tls import PageTls, page_context
 from appliance.triage.worker import TriageWorker
 from appliance.uplink import build_lanes, identity_of, renewal_of
 from appliance.web.app import build_app
@@ -209,6 +209,8 @@ def _web(settings: Settings, home: Home, stop: threading.Event) -> None:
     shown = settings.model_copy(update={"dicomweb": opened.dicomweb, "standby": opened.standby})
     app = build_app(shown, home.engine, home.spool)
     context = page_context(settings.page)
+    if context is not None:
+        threading.Thread(target=PageTls(settings.page, context).watch, args=(stop,), daemon=True).start()
     config = uvicorn.Config(
         app,
         settings.page.host,

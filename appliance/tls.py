@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -80,6 +81,37 @@ def page_context(page: Page) -> ssl.SSLContext | None:
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
     _show(context, page.certificate, page.private_key, "page")
     return context
+
+
+class PageTls:
+    """The context of the page, whose certificate is renewed in place: files that were replaced count from then on."""
+
+    def __init__(self, page: Page, context: ssl.SSLContext) -> None:
+        """``context`` is that of :func:`page_context` for this ``page``."""
+        self._page, self._context = page, context
+        self._seen = self._stamps()
+
+    def watch(self, stop: threading.Event) -> None:
+        """Look at the files now and then until ``stop`` is set."""
+        while not stop.wait(_RENEWAL_LOOK_S):
+            self.look()
+
+    def look(self) -> None:
+        """Take renewed files. Those that cannot be used are said in the log, and those before them stay."""
+        seen = self._stamps()
+        if seen == self._seen:
+            return
+        self._seen = seen
+        try:
+            page_context(self._page)  # first apart from what is in use: half a renewal would leave that without a key
+            assert self._page.certificate is not None
+            self._context.load_cert_chain(self._page.certificate, self._page.private_key, password=_no_password)
+            log.info("tls.renewed", where="page")
+        except ConfigurationInvalid as invalid:
+            log.error("tls.not_renewed", where="page", why="; ".join(invalid.problems))
+
+    def _stamps(self) -> tuple[tuple[int, int] | None, ...]:
+        return tuple(_stamp(path) for path in (self._page.certificate, self._page.private_key) if path is not None)
 
 
 class ClientTls(ssl.SSLContext):

@@ -38,10 +38,3 @@ def caller_refused(connection: Connection, ae_title: str, address: str, cause: s
     who = (events.Participant(ae_title, True, address), events.this_box())
     outcome = events.Outcome.MINOR_FAILURE
     record(connection, events.alert(events.EventType.NODE_AUTHENTICATION, who, cause, outcome=outcome), now)
-
-
-def people_changed(connection: Connection, by: str, kind: str, about: str, now: float) -> None:
-    """A user, a role or a token was added, changed or removed."""
-    what = events.EventType.ROLES_CHANGED if "role" in kind else events.EventType.USER_ATTRIBUTES_CHANGED
-    who = (events.Participant(by or "nobody signed in", True),)
-    record(connection, events.alert(what, who, kind.replace("_", " "), (events.Subject("user", about),)), now)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Connection, Float, ForeignKey, Index, Integer, Table, Text, insert
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text
 
-from appliance.audit.kept import people_changed
 from store_forward.database import METADATA
 
 users = Table(
@@ -56,9 +55,3 @@ people_events = Table(
     Column("about", Text, nullable=False),
     Column("detail", Text, nullable=False, default=""),
 )
-
-
-def record_change(connection: Connection, by: str, kind: str, about: str, at: float, detail: str = "") -> None:
-    """Append one row to the history and one to the audit trail, in the caller's transaction."""
-    connection.execute(insert(people_events).values(by=by, kind=kind, about=about, at=at, detail=detail))
-    people_changed(connection, by, kind, about, at)

@@ -9,10 +9,11 @@ from typing import Final
 from sqlalchemy import Connection, delete, insert, select
 
 from appliance.people.errors import NameTaken, NoSuchToken
+from appliance.people.history import record_change
 from appliance.people.names import as_written, fit_name
 from appliance.people.roles import Person, Role
 from appliance.people.secrets import digest_of, new_secret
-from appliance.people.tables import api_tokens, record_change
+from appliance.people.tables import api_tokens
 
 #: So that a token that lies about is recognised as one.
 PREFIX: Final = "scanside_"

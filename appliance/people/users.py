@@ -8,10 +8,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from appliance.people.errors import FirstAdministrator, LastAdministrator, NameTaken, NoSuchUser
+from appliance.people.history import record_change
 from appliance.people.names import as_written, fit_name
 from appliance.people.passwords import password_hash
 from appliance.people.roles import Role
-from appliance.people.tables import people_events, record_change, sessions, users
+from appliance.people.tables import people_events, sessions, users
 
 _MOST_EVENTS = 30
 

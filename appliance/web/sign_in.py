@@ -14,8 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from appliance.audit.events import EventType, Outcome, signed
-from appliance.audit.trail import record
+from appliance.people.history import record_sign_in, record_sign_out
 from appliance.people.names import LONGEST_NAME, as_written
 from appliance.people.passwords import is_outdated, is_password, rehashed
 from appliance.people.sessions import begin_session, end_session
@@ -85,9 +84,8 @@ class _WayIn:
         )
         if user is None or not right or user.locked_at is not None:
             locked = right and user is not None
+            await anyio.to_thread.run_sync(self._failed, user, address)
             log.warning("sign_in.failed", address=address, user=user.name if user else "", locked=locked)
-            failed = signed(EventType.LOGIN, user.name if user else "unknown", address, Outcome.SERIOUS_FAILURE)
-            await anyio.to_thread.run_sync(self._site.note, failed)
             words = (
                 _("This user is locked. An administrator can unlock it.") if locked else _("Name or password is wrong.")
             )
@@ -102,11 +100,14 @@ class _WayIn:
         if visit.session is not None:
             with writing(self._site.engine) as conn:
                 end_session(conn, visit.session.digest)
-                ended = signed(EventType.LOGOUT, visit.session.user, address_of(request))
-                record(conn, ended, self._site.clock())
+                record_sign_out(conn, visit.session.user, address_of(request), self._site.clock())
         answer = RedirectResponse("/sign-in", 303, headers={"Clear-Site-Data": '"cache"'})
         drop_cookie(answer, self._site.settings.page, SESSION)
         return answer
+
+    def _failed(self, user: User | None, address: str) -> None:
+        with writing(self._site.engine) as conn:
+            record_sign_in(conn, user.name if user else "", address, self._site.clock(), done=False)
 
     def _compared(self, account: str, password: str) -> tuple[User | None, bool]:
         with reading(self._site.engine) as conn:
@@ -125,7 +126,7 @@ class _WayIn:
                 end_session(conn, before.digest)
             browser, times = request.headers.get("user-agent", ""), session_times(site.settings)
             token = begin_session(conn, name, address_of(request), browser, times, site.clock())
-            record(conn, signed(EventType.LOGIN, name, address_of(request)), site.clock())
+            record_sign_in(conn, name, address_of(request), site.clock(), done=True)
         answer = RedirectResponse(place, 303)
         set_cookie(answer, site.settings.page, SESSION, token)
         return answer

@@ -70,7 +70,7 @@ def test_two_roles_see_different_things(page: Page, second: Page, stage: Stage) 
     assert page.goto("/users").status == 403  # type: ignore[union-attr]
     token = page.locator('meta[name="form-token"]').get_attribute("content") or ""
     headers = {"Origin": page.url.split("/users")[0], "X-Scanside-Form": token}
-    wish = {"name": "evil", "password": PASSWORD, "role": "administrator"}
+    wish: dict[str, str | float | bool] = {"name": "evil", "password": PASSWORD, "role": "administrator"}
     assert page.request.post("/users/add", form=wish, headers=headers).status == 403
     sign_in(second, "anna")
     expect(second.get_by_role("link", name="anna")).to_be_visible()
@@ -118,7 +118,7 @@ def test_the_open_page_asks_to_sign_in_when_the_session_ends(page: Page, stage: 
 
 def test_whoever_looks_chooses_the_language(page: Page) -> None:
     """Before and after sign-in; Arabic is read from right to left."""
-    page.get_by_label("Language").select_option("ar")
+    page.locator("select#language").select_option("ar")
     page.locator("form.language button").click()
     expect(page.locator("html")).to_have_attribute("dir", "rtl")
     page.locator('input[name="name"]').fill("ben")

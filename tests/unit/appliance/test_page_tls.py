@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import ssl
 import threading
 from collections.abc import Iterator
@@ -14,8 +16,8 @@ from appliance.demo.stage import free_port, listening
 from appliance.errors import ConfigurationInvalid
 from appliance.home import open_home
 from appliance.process import PROCESSES
-from appliance.settings import Settings
-from appliance.tls import page_context
+from appliance.settings import Page, Settings
+from appliance.tls import PageTls, page_context
 from tests.certificates import Authority
 from tests.listening_box import wait_until
 
@@ -65,6 +67,40 @@ def test_a_certificate_that_does_not_fit_is_said_at_start(tmp_path: Path, author
     page = {"certificate": one.certificate, "private_key": other.private_key}
     with pytest.raises(ConfigurationInvalid, match="cannot be used: key values mismatch; give a PEM"):
         page_context(Settings.model_validate({"page": page}).page)
+
+
+def shown(context: ssl.SSLContext, authority: Authority, name: str) -> bytes:
+    """The certificate that a browser is shown, over a connection in memory."""
+    trusting = ssl.create_default_context(cafile=str(authority.ca))
+    to_page, to_browser = ssl.MemoryBIO(), ssl.MemoryBIO()
+    page = context.wrap_bio(to_page, to_browser, server_side=True)
+    browser = trusting.wrap_bio(to_browser, to_page, server_hostname=name)
+    for side in (browser, page, browser, page):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    found = browser.getpeercert(binary_form=True)
+    assert found is not None
+    return found
+
+
+def test_a_renewed_certificate_counts_from_then_on(tmp_path: Path, authority: Authority) -> None:
+    """Half a renewal leaves what was there."""
+    page = Page(certificate=tmp_path / "page.pem", private_key=tmp_path / "page.key")
+    assert page.certificate is not None
+    assert page.private_key is not None
+    first, second = authority.vouch("box.example"), authority.vouch("other.example", expired=False)
+    shutil.copy(first.certificate, page.certificate)
+    shutil.copy(first.private_key, page.private_key)
+    context = page_context(page)
+    assert context is not None
+    kept = PageTls(page, context)
+    before = shown(context, authority, "box.example")
+    shutil.copy(second.certificate, page.certificate)
+    kept.look()
+    assert shown(context, authority, "box.example") == before
+    shutil.copy(second.private_key, page.private_key)
+    kept.look()
+    assert shown(context, authority, "other.example") != before
 
 
 def test_without_a_certificate_there_is_no_tls() -> None:

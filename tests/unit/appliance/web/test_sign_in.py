@@ -12,6 +12,7 @@ from httpx2 import Response
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
+from appliance.audit.trail import rows as rows_of
 from appliance.people.roles import Role
 from appliance.people.tables import sessions, users
 from appliance.people.throttle import FREE_FOR_ACCOUNT
@@ -113,6 +114,21 @@ def test_guessing_is_slowed_while_the_right_person_gets_in(peopled: Rows) -> Non
     assert enter(good).status_code == 303
     peopled.now += int(guesses[-1].headers["retry-after"])
     assert enter(evil).status_code == 303
+
+
+def test_sign_ins_stand_in_the_audit_trail(peopled: Rows) -> None:
+    """Failures included; what a stranger has typed is not."""
+    client = browser(peopled)
+    enter(client, "ben", "wrong")
+    enter(client, "<b>my password</b>")
+    token = enter(client).cookies[SESSION]
+    sign_in(client, token).post("/sign-out")
+    with reading(peopled.engine) as conn:
+        found = [
+            (one.event["event_type"][1], one.event["outcome"], one.event["participants"][0]["user_id"])
+            for one in rows_of(conn)
+        ]
+    assert found == [("Login", 4, "ben"), ("Login", 4, "unknown"), ("Login", 0, "anna"), ("Logout", 0, "anna")]
 
 
 @pytest.fixture
@@ -233,8 +249,11 @@ def test_the_token_of_a_form_with_a_file_stands_first(peopled: Rows, signed_in: 
 def test_a_form_with_a_large_file_is_passed_on_as_it_comes(peopled: Rows, signed_in: TestClient) -> None:
     """Only its beginning is looked at; how large it may be is for whoever answers."""
     token = signed_in.headers.pop(HEADER)
-    files = {"form_token": (None, token), "file": ("x", b"y" * 9_000_000)}
-    assert signed_in.post("/language", files=files, follow_redirects=False).status_code == 303
+    large = b"y" * 9_000_000
+    answer = signed_in.post(
+        "/language", files={"form_token": (None, token), "file": ("x", large)}, follow_redirects=False
+    )
+    assert answer.status_code == 303
 
 
 def test_without_users_programs_of_this_machine_need_no_form(rows: Rows) -> None:
