@@ -110,7 +110,7 @@ def _packed(values: NDArray[Any]) -> FramePixels:
     kind = values.dtype.kind + str(values.dtype.itemsize)
     if kind not in _TYPES:
         low, high = int(values.min(initial=0)), int(values.max(initial=0))
-        small = values.dtype.kind in "iu" and -(1 << 15) <= low and high < 1 << 16 and (low >= 0 or high < 1 << 15)
+        small = values.dtype.kind in "iu" and low >= -(1 << 15) and high < 1 << 16 and (low >= 0 or high < 1 << 15)
         values = values.astype((np.int16 if low < 0 else np.uint16) if small else np.float32)
         kind = values.dtype.kind + str(values.dtype.itemsize)
     rows, columns = values.shape[:2]

@@ -94,7 +94,9 @@ class Export:
         c = deliveries.c
         results = (c.subject == uid) & (c.content_type == "application/dicom") & c.kind.not_in(ESCALATIONS)
         with reading(self._site.engine) as connection:
-            revision = connection.execute(select(studies.c.revision).where(studies.c.study_instance_uid == uid)).scalar()
+            revision = connection.execute(
+                select(studies.c.revision).where(studies.c.study_instance_uid == uid)
+            ).scalar()
             query = select(c.payload).where(results, c.revision == revision).order_by(c.id)
             payloads = dict.fromkeys(connection.execute(query).scalars())
         made = [self._site.spool.path(digest) for digest in payloads]

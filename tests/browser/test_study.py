@@ -232,7 +232,9 @@ def test_a_correction_is_kept_and_shown(page: Page, stage: Stage, studies: dict[
     expect(page.locator("#study-decision")).to_contain_text("A person confirms: Urgent (pneumonia)")
 
 
-def test_a_study_is_exported_with_its_directory(page: Page, stage: Stage, studies: dict[str, str], tmp_path: Path) -> None:
+def test_a_study_is_exported_with_its_directory(
+    page: Page, stage: Stage, studies: dict[str, str], tmp_path: Path
+) -> None:
     """Images and results, as they lie in the spool, and a DICOMDIR that names them."""
     opened(page, studies["urgent"])
     with page.expect_download() as begun:
@@ -292,7 +294,7 @@ def test_a_study_is_read_again(page: Page, stage: Stage, studies: dict[str, str]
 def test_nothing_is_hidden_from_those_who_do_not_see(page: Page, studies: dict[str, str]) -> None:
     """axe-core finds nothing against WCAG 2.2 AA; light and dark."""
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         opened(page, studies["urgent"])
         found: Any = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]})
         assert found.violations_count == 0, found.generate_report()

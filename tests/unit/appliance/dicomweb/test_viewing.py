@@ -59,7 +59,9 @@ def test_compressed_frames_are_decoded_here(tmp_path: Path, syntax: str) -> None
 
 def test_a_modality_lut_is_applied(tmp_path: Path) -> None:
     """No slope says what it does."""
-    image = chest_radiograph(pixels=np.array([[0, 1], [2, 9]], np.uint16), ModalityLUTSequence=[table(0, [5, 7, 60000])])
+    image = chest_radiograph(
+        pixels=np.array([[0, 1], [2, 9]], np.uint16), ModalityLUTSequence=[table(0, [5, 7, 60000])]
+    )
     path = as_file(image, tmp_path / "a")
     assert values(shown(path))[..., 0].tolist() == [[5, 7], [60000, 60000]]
     (frames,) = described([(path, "1.2")], LIMITS.max_decoded_bytes)

@@ -11,7 +11,7 @@ from appliance.labels import CannotLabel, all_latest, keep_label, latest_labels
 from appliance.schema import findings, heat_map_layers, study_events
 from appliance.triage.by_person import NotNow, escalate_now, rerun, resend
 from store_forward.database import reading, writing
-from store_forward.outbox import deliveries, delivered, lease
+from store_forward.outbox import delivered, deliveries, lease
 from tests.small_box import NOW, SmallBox, image
 from tests.unit.appliance.triage.test_worker import read_all
 

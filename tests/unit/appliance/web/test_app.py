@@ -20,7 +20,7 @@ SENTENCE = "Research use only. Not for diagnosis."
 class Elements(HTMLParser):
     """Collects element names, attributes and text; asserts that elements are nested."""
 
-    VOID = frozenset({"meta", "link", "img", "path", "rect", "circle", "br"})
+    VOID = frozenset({"meta", "link", "img", "input", "path", "rect", "circle", "br"})
 
     def __init__(self, html: str) -> None:
         super().__init__()
