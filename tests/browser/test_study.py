@@ -19,7 +19,7 @@ from appliance.demo.studies import DemoImage
 from appliance.labels import labels
 from store_forward.database import reading
 from tests.browser.conftest import SETTLES_S
-from tests.browser.study_images import SLICES, ct_series, film
+from tests.browser.study_images import SLICES, colour_film, ct_series, film
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 READY = '#viewer[data-ready="yes"]'
@@ -27,13 +27,13 @@ READY = '#viewer[data-ready="yes"]'
 
 @pytest.fixture(scope="module")
 def stage(images: list[DemoImage], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """An urgent and a routine chest, a film of 12 bits and a series of slices, all settled."""
+    """An urgent and a routine chest, a film of 12 bits, one in colour and a series of slices, all settled."""
     folder = tmp_path_factory.mktemp("own")
-    paths = [images[0].path, images[1].path, film(folder), *ct_series(folder)]
+    paths = [images[0].path, images[1].path, film(folder), colour_film(folder), *ct_series(folder)]
     with Stage(tmp_path_factory.mktemp("stage")) as stage:
         for path in paths:
             assert stage.send(path)
-        stage.wait(lambda: stage.states() == {"settled": 4}, SETTLES_S, "every study to settle")
+        stage.wait(lambda: stage.states() == {"settled": 5}, SETTLES_S, "every study to settle")
         yield stage
 
 
@@ -42,8 +42,8 @@ def studies(stage: Stage) -> dict[str, str]:
     """Study Instance UID by what the study is."""
     by_kind = {str(row.decision or ""): row.study_instance_uid for row in stage.rows()}
     by_reason = {str(row.reason or ""): row.study_instance_uid for row in stage.rows()}
-    ct = next(row.study_instance_uid for row in stage.rows() if row.modalities == "CT")
-    return {**by_kind, "film": by_reason["too_small"], "ct": ct}
+    by_modality = {str(row.modalities): row.study_instance_uid for row in stage.rows()}
+    return {**by_kind, "film": by_reason["too_small"], "ct": by_modality["CT"], "us": by_modality["US"]}
 
 
 def opened(page: Page, uid: str) -> None:
@@ -52,11 +52,17 @@ def opened(page: Page, uid: str) -> None:
     expect(page.locator(READY)).to_be_visible(timeout=30_000)
 
 
-def grey(page: Page, across: float, down: float = 0.5) -> int:
-    """What the viewer has drawn at a place of the picture, 0 to 255; shares of its width and height."""
+def colour(page: Page, across: float = 0.5, down: float = 0.5) -> list[int]:
+    """What the viewer has drawn at a place of the picture, red, green, blue; shares of its width and height."""
     script = """([x, y]) => { const canvas = document.querySelector("#viewer-image canvas");
-        return canvas.getContext("2d").getImageData(x * canvas.width, y * canvas.height, 1, 1).data[0]; }"""
-    return int(page.evaluate(script, [across, down]))
+        return [...canvas.getContext("2d").getImageData(x * canvas.width, y * canvas.height, 1, 1).data]; }"""
+    found: list[int] = page.evaluate(script, [across, down])
+    return found[:3]
+
+
+def grey(page: Page, across: float, down: float = 0.5) -> int:
+    """The same of a grey picture, 0 to 255."""
+    return colour(page, across, down)[0]
 
 
 def told(page: Page, name: str) -> float:
@@ -133,6 +139,33 @@ def test_slices_come_in_geometric_order(page: Page, studies: dict[str, str]) -> 
     expect(page.locator("#viewer-place")).to_have_text(f"Image {SLICES - 1} of {SLICES}")
     page.locator("#viewer-slice").fill("2")
     expect(page.locator("#viewer-place")).to_have_text(f"Image 2 of {SLICES}")
+
+
+def test_frames_in_colour(page: Page, studies: dict[str, str]) -> None:
+    """Red, green and blue, one after the other; without a spacing a length is in pixels alone."""
+    opened(page, studies["us"])
+    for number, wanted in enumerate(([200, 0, 0], [0, 200, 0], [0, 0, 200])):
+        expect(page.locator("#viewer")).to_have_attribute("data-index", str(number))
+        assert all(abs(one - other) <= 2 for one, other in zip(colour(page), wanted, strict=True))
+        page.locator("#viewer-stage").press("PageDown")
+    expect(page.locator("#viewer-preset")).to_be_disabled()
+    page.locator("#viewer-stage").press("m")
+    expect(page.locator("#viewer-lengths li")).to_have_text("20.0 px · the header gives no spacing")
+
+
+def test_marks_lie_where_the_pixels_lie(page: Page, studies: dict[str, str]) -> None:
+    """Half a pixel off would put the heat map beside what it points at."""
+    opened(page, studies["ct"])
+    script = """() => { const canvas = document.querySelector("#viewer-image canvas");
+        const scale = canvas.width / canvas.clientWidth;
+        const row = canvas.getContext("2d").getImageData(0, canvas.height / 2, canvas.width, 1).data;
+        const lit = []; for (let i = 0; i < canvas.width; i++) if (row[4 * i] > 20) lit.push(i);
+        return [lit[0] / scale, (lit.at(-1) + 1) / scale]; }"""
+    left, right = page.evaluate(script)
+    page.locator("#viewer-stage").press("m")  # from 10 pixels before the middle of 64 to 10 after
+    ends = [float(one.get_attribute("cx") or "nan") for one in page.locator("#viewer-marks circle").all()]
+    wanted = [left + (right - left) * share / 64 for share in (22, 42)]
+    assert ends == pytest.approx(wanted, abs=1.5)
 
 
 def test_presets_come_from_the_header(page: Page, studies: dict[str, str]) -> None:
