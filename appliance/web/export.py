@@ -21,6 +21,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from appliance.audit import events
+from appliance.audit.kept import patient_of
+from appliance.audit.trail import record
 from appliance.dicomweb.held import held_instances
 from appliance.history import record_event
 from appliance.labels import NOBODY
@@ -72,7 +75,8 @@ class Export:
         uid = request.path_params["uid"]
         paths = await anyio.to_thread.run_sync(self._paths, uid)
         directory, names = await self._directory(paths)
-        await anyio.to_thread.run_sync(self._record, uid, person.name, len(paths))
+        address = request.client.host if request.client is not None else ""
+        await anyio.to_thread.run_sync(self._record, uid, person.name, address, len(paths))
         members = [
             Member(name or f"OTHER/{number:08}.dcm", path)
             for number, (name, path) in enumerate(zip(names, paths, strict=True), 1)
@@ -102,9 +106,12 @@ class Export:
         made = [self._site.spool.path(digest) for digest in payloads]
         return [*(one.path for one in found), *(path for path in made if path.exists())]
 
-    def _record(self, uid: str, person: str, files: int) -> None:
+    def _record(self, uid: str, person: str, address: str, files: int) -> None:
+        now, who = self._site.clock(), person or NOBODY
         with writing(self._site.engine) as connection:
-            record_event(connection, uid, self._site.clock(), "exported", f"{files} files: {person or NOBODY}")
+            record_event(connection, uid, now, "exported", f"{files} files: {who}")
+            taken = events.exported(who, address, uid, patient_of(connection, uid), "a ZIP from the study page")
+            record(connection, taken, now)
 
 
 def zipped(members: list[Member], directory: bytes) -> Iterator[bytes]:
