@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,13 +13,15 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
+from appliance.audit import events
+from appliance.audit.trail import record
 from appliance.home import Home
 from appliance.labels import Said, all_latest
 from appliance.privacy.deidentify import pseudonymous_uid
 from appliance.privacy.package import site_key
 from appliance.schema import findings, instances, studies
 from models.decision import Decision
-from store_forward.database import reading
+from store_forward.database import reading, writing
 
 FIELDS: Final = (
     "file", "label", "patient", "decision", "finding", "study_instance_uid", "sop_instance_uid", "revision", "person",
@@ -60,6 +63,10 @@ def export_labels(home: Home, target: Path, images: Path | None) -> Exported:
                 if source.exists():
                     shutil.copyfile(source, images / name)
     _write(target, rows)
+    if images is not None:
+        with writing(home.engine) as connection:
+            for uid, patient in patients.items():
+                record(connection, events.exported("command line", "", uid, patient, str(images)), time.time())
     return Exported(len(rows), sum(not files for _, files in placed), missing)
 
 

@@ -25,6 +25,7 @@ from appliance.audit import events
 from appliance.audit.kept import patient_of
 from appliance.audit.trail import record
 from appliance.dicomweb.held import held_instances
+from appliance.dicomweb.readers import Readers
 from appliance.history import record_event
 from appliance.labels import NOBODY
 from appliance.results.media import directory_of
@@ -33,7 +34,6 @@ from appliance.triage.deliveries import ESCALATIONS
 from appliance.web.language import gettext as _
 from appliance.web.people import Role
 from appliance.web.site import Site
-from appliance.web.viewing import readers_of
 from store_forward.database import reading, writing
 from store_forward.outbox import deliveries
 
@@ -47,9 +47,9 @@ DICOMDIR names the files in the folder beside it, if there is one. Files in OTHE
 """
 
 
-def export_routes(site: Site) -> list[Route]:
+def export_routes(site: Site, readers: Readers) -> list[Route]:
     """One route: the download."""
-    return [Route("/studies/{uid:path}/export.zip", Export(site).answer)]
+    return [Route("/studies/{uid:path}/export.zip", Export(site, readers).answer)]
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,8 @@ class Member:
 class Export:
     """Answers the download of a study; one for the process."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self._readers = readers_of(site)
+    def __init__(self, site: Site, readers: Readers) -> None:
+        self._site, self._readers = site, readers
 
     async def answer(self, request: Request) -> Response:
         """The ZIP, for operators who see patients; who took it stands in the history before the first byte goes."""
