@@ -16,8 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import Route
 
 from appliance.dicomweb.service import dicomweb_mount
 from appliance.dicomweb.words import ROOT_PATH
@@ -33,6 +32,7 @@ from appliance.web.live import Watch, changes
 from appliance.web.overview import overview_routes
 from appliance.web.pages import FOLDER, make_templates
 from appliance.web.site import Site
+from appliance.web.static_files import static_mount
 from appliance.web.studies import study_routes
 from appliance.web.views import status, status_dict
 from store_forward.database import reading
@@ -57,7 +57,7 @@ def build_app(settings: Settings, engine: Engine, spool: Spool, clock: Callable[
             Route("/api/status", machines.status),
             Route(PULSE_PATH, pulse.answer, methods=["POST"]),
             dicomweb_mount(settings, engine, spool, clock),
-            Mount("/static", StaticFiles(directory=FOLDER / "static")),
+            static_mount(FOLDER / "static"),
         ],
         middleware=[Middleware(GuardedAnswers, listens_on=settings.page.host), Middleware(Speaking)],
         exception_handlers={HTTPException: failures.problem, DatabaseError: failures.database_problem},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,33 @@ def test_zoom_and_pan(page: Page, studies: dict[str, str]) -> None:
     assert grey(page, 0.5) > middle
     page.locator("#viewer-stage").press("f")
     assert told(page, "zoom") == pytest.approx(1.0)
+
+
+def test_two_fingers_zoom_and_one_moves_the_window(browser: Browser, address: str, studies: dict[str, str]) -> None:
+    """On a phone, whose page is no wider than its screen."""
+    context = browser.new_context(base_url=address, viewport={"width": 390, "height": 844}, has_touch=True)
+    page = context.new_page()
+    opened(page, studies["film"])
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    box = page.locator("#viewer-stage").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    touch = context.new_cdp_session(page)
+
+    def at(kind: str, *points: tuple[float, float]) -> None:
+        places = [{"x": x + dx, "y": y + dy, "id": number} for number, (dx, dy) in enumerate(points)]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+
+    at("touchStart", (-20, 0), (20, 0))
+    at("touchMove", (-60, 0), (60, 0))
+    at("touchEnd")
+    expect(page.locator("#viewer")).to_have_attribute("data-zoom", re.compile("^(2[.]|3)"))
+    width = told(page, "width")
+    at("touchStart", (0, 0))
+    at("touchMove", (60, 0))
+    at("touchEnd")
+    expect(page.locator("#viewer")).not_to_have_attribute("data-width", f"{width:g}")
+    context.close()
 
 
 def test_slices_come_in_geometric_order(page: Page, studies: dict[str, str]) -> None:

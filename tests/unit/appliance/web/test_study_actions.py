@@ -12,6 +12,8 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 from pydicom import dcmread
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEG2000Lossless
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
@@ -161,3 +163,18 @@ def test_an_event_is_shown_as_text(rows: Rows, tmp_path: Path) -> None:
         )
     text = rows.client().get(f"/studies/1/results/{number}").text
     assert "&lt;b&gt;1&lt;/b&gt;" in text
+
+
+def test_a_hostile_file_hurts_nobody(make_box: MakeBox) -> None:
+    """Its pixels cannot be shown, which is said; the page goes on."""
+    hostile = image("urgent")
+    hostile.file_meta.TransferSyntaxUID = JPEG2000Lossless
+    hostile.PixelData = encapsulate([b"\xff\x4f\xff\x51" + b"\x00\x29" + b"\xff" * 200])
+    hostile["PixelData"].is_undefined_length = True
+    box = make_box()
+    study = box.receive(hostile)
+    with client(box) as page:
+        listed = page.get(f"/images/studies/{study}").json()
+        answer = page.get(listed["series"][0]["images"][0]["url"])
+        assert (answer.status_code, answer.text) == (422, "The pixels cannot be shown: unreadable_pixels.\n")
+        assert page.get(f"/studies/{study}").status_code == 200
