@@ -30,6 +30,7 @@ app = typer.Typer(
 )
 outbox_app = typer.Typer(no_args_is_help=True, help="What is still to be delivered, and what is parked.")
 models_app = typer.Typer(no_args_is_help=True, help="The model packs of this installation.")
+labels_app = typer.Typer(no_args_is_help=True, help="What people have said of studies at the page.")
 audit_app = typer.Typer(no_args_is_help=True, help="Who did what: the audit trail, a chain that is only appended to.")
 cloud_app = typer.Typer(invoke_without_command=True)
 app.add_typer(cloud_app, name="cloud")
@@ -38,6 +39,7 @@ app.add_typer(outbox_app, name="outbox")
 app.add_typer(models_app, name="models")
 app.add_typer(users_app, name="users")
 app.add_typer(tokens_app, name="tokens")
+app.add_typer(labels_app, name="labels")
 
 #: What ``models new`` imports and a box does not have.
 _PACKS_EXTRA = frozenset({"mapie", "nncf", "scipy", "sklearn"})
@@ -353,6 +355,26 @@ def bench(
     from appliance.commands.bench import measure_all
 
     measure_all(load_settings(config), rounds, as_json)
+
+
+@labels_app.command("export")
+def labels_export(
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="Where they go: JSON if it ends in .json, else CSV.")],
+    images: Annotated[Path | None, typer.Option("--images", help="Copy the labelled images into this folder.")] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Write the latest label of every study as evaluate takes it: a row for each image it is about."""
+    from dataclasses import asdict
+
+    from appliance.commands.labels import as_text, export_labels
+    from appliance.home import open_home
+
+    try:
+        exported = export_labels(open_home(load_settings(config)), target, images)
+    except OSError as error:
+        raise _fail(f"{error.filename}: {error.strerror}; look at its permissions and its disk") from None
+    _emit(asdict(exported)) if as_json else _say(as_text(exported))
 
 
 @app.command()

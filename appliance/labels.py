@@ -1,4 +1,4 @@
-"""What people at the box say a study shows: labels for calibration, kept as they were said; of a study the latest counts.
+"""What people at the box say a study shows: labels for calibration. All are kept; of a study the latest counts.
 
 What the box and the cloud decided is never changed by one.
 """
@@ -82,9 +82,7 @@ def keep_label(
 
     Raises CannotLabel: there is no decision yet, or the words are none of those that a label can have.
     """
-    study = connection.execute(
-        select(studies).where(studies.c.study_instance_uid == study_instance_uid)
-    ).one_or_none()
+    study = connection.execute(select(studies).where(studies.c.study_instance_uid == study_instance_uid)).one_or_none()
     if study is None or study.decision is None:
         raise CannotLabel("the study has no decision yet")
     if decision not in SIDES:

@@ -33,13 +33,6 @@ def ask_removal(connection: Connection, study_instance_uid: str, digests: Iterab
         connection.execute(row.on_conflict_do_nothing())
 
 
-def take_layer(connection: Connection, study_instance_uid: str) -> list[str]:
-    """Forget the study's heat map layer; returns the digest of its object, if there was one."""
-    c = heat_map_layers.c
-    gone = delete(heat_map_layers).where(c.study_instance_uid == study_instance_uid).returning(c.digest)
-    return list(connection.execute(gone).scalars())
-
-
 def needed(connection: Connection, digests: Collection[str]) -> set[str]:
     """Which of these objects something still refers to: a study that is not deleted, or what was set aside.
 

@@ -13,7 +13,8 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, insert, 
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from appliance.audit.kept import study_deleted
-from appliance.disk.removals import DELETED, ask_removal, remove_some, take_layer
+from appliance.disk.layers import take_layer
+from appliance.disk.removals import DELETED, ask_removal, remove_some
 from appliance.disk.tables import DeletionState, deletions, removals
 from appliance.history import record_event
 from appliance.schema import StudyState, instances, studies

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pydicom.fileset import FileSet
+from pydicom.uid import UID
 
 from appliance.dicomweb.opening import Unreadable, open_file
 from models.tolerant_reading import DAMAGED, quietly
@@ -20,11 +21,11 @@ def directory_of(paths: Sequence[Path], most_bytes: int) -> tuple[bytes, list[st
 
     Raises OSError: the disk failed.
     """
-    made, names = FileSet(), []
+    made, names = FileSet(), list[UID]()
     with quietly():
         for path in paths:
             dataset = open_file(path, most_bytes, with_pixels=False)
-            names.append("")
+            names.append(UID(""))
             if isinstance(dataset, Unreadable):
                 continue
             try:

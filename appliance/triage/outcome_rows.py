@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, insert, select, update
 
 from appliance.disk.days import count_made
-from appliance.disk.removals import ask_removal, take_layer
+from appliance.disk.layers import take_layer
+from appliance.disk.removals import ask_removal
 from appliance.history import record_event
 from appliance.results.outcome import StudyOutcome
 from appliance.schema import StudyState, answers, findings, heat_map_layers, instances, studies

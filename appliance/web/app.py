@@ -16,8 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from appliance.dicomweb.door import dicomweb_token
@@ -49,6 +48,7 @@ from appliance.web.setup import setup_routes
 from appliance.web.setup_rules import rules_routes
 from appliance.web.sign_in import sign_in_routes
 from appliance.web.site import Site
+from appliance.web.static_files import static_mount
 from appliance.web.studies import study_routes
 from appliance.web.users import users_routes
 from store_forward.spool import Spool
@@ -91,7 +91,7 @@ def build_app(
             api_mount(site),
             Route(PULSE_PATH, pulse.answer, methods=["POST"]),
             dicomweb_mount(settings, engine, spool, clock),
-            Mount("/static", StaticFiles(directory=FOLDER / "static")),
+            static_mount(FOLDER / "static"),
         ],
         middleware=[
             *_proxies(settings),

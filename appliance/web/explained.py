@@ -25,19 +25,28 @@ def _lines(row: Any) -> str:
     if row.reason:
         return ""  # the reason says it
     if row.decision == Decision.routine.value:
-        return _(
-            "Every image was read. The highest probability of something to act on is %(probability)s, "
-            "below the line of %(below)s under which a study is routine."
-        ) % said
+        return (
+            _(
+                "Every image was read. The highest probability of something to act on is %(probability)s, "
+                "below the line of %(below)s under which a study is routine."
+            )
+            % said
+        )
     if row.decision == Decision.urgent.value:
-        return _(
-            "The highest probability of something to act on is %(probability)s, "
-            "at or above the line of %(above)s from which a study is urgent."
-        ) % said
-    return _(
-        "The highest probability of something to act on is %(probability)s. That lies between the lines "
-        "(routine below %(below)s, urgent from %(above)s), so the box does not know and asks."
-    ) % said
+        return (
+            _(
+                "The highest probability of something to act on is %(probability)s, "
+                "at or above the line of %(above)s from which a study is urgent."
+            )
+            % said
+        )
+    return (
+        _(
+            "The highest probability of something to act on is %(probability)s. That lies between the lines "
+            "(routine below %(below)s, urgent from %(above)s), so the box does not know and asks."
+        )
+        % said
+    )
 
 
 def _bound(row: Any) -> str:

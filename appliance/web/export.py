@@ -21,7 +21,11 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from appliance.audit import events
+from appliance.audit.kept import patient_of
+from appliance.audit.trail import record
 from appliance.dicomweb.held import held_instances
+from appliance.dicomweb.readers import Readers
 from appliance.history import record_event
 from appliance.labels import NOBODY
 from appliance.results.media import directory_of
@@ -30,7 +34,6 @@ from appliance.triage.deliveries import ESCALATIONS
 from appliance.web.language import gettext as _
 from appliance.web.people import Role
 from appliance.web.site import Site
-from appliance.web.viewing import readers_of
 from store_forward.database import reading, writing
 from store_forward.outbox import deliveries
 
@@ -44,9 +47,9 @@ DICOMDIR names the files in the folder beside it, if there is one. Files in OTHE
 """
 
 
-def export_routes(site: Site) -> list[Route]:
+def export_routes(site: Site, readers: Readers) -> list[Route]:
     """One route: the download."""
-    return [Route("/studies/{uid:path}/export.zip", Export(site).answer)]
+    return [Route("/studies/{uid:path}/export.zip", Export(site, readers).answer)]
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,8 @@ class Member:
 class Export:
     """Answers the download of a study; one for the process."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self._readers = readers_of(site)
+    def __init__(self, site: Site, readers: Readers) -> None:
+        self._site, self._readers = site, readers
 
     async def answer(self, request: Request) -> Response:
         """The ZIP, for operators who see patients; who took it stands in the history before the first byte goes."""
@@ -72,7 +74,8 @@ class Export:
         uid = request.path_params["uid"]
         paths = await anyio.to_thread.run_sync(self._paths, uid)
         directory, names = await self._directory(paths)
-        await anyio.to_thread.run_sync(self._record, uid, person.name, len(paths))
+        address = request.client.host if request.client is not None else ""
+        await anyio.to_thread.run_sync(self._record, uid, person.name, address, len(paths))
         members = [
             Member(name or f"OTHER/{number:08}.dcm", path)
             for number, (name, path) in enumerate(zip(names, paths, strict=True), 1)
@@ -94,15 +97,20 @@ class Export:
         c = deliveries.c
         results = (c.subject == uid) & (c.content_type == "application/dicom") & c.kind.not_in(ESCALATIONS)
         with reading(self._site.engine) as connection:
-            revision = connection.execute(select(studies.c.revision).where(studies.c.study_instance_uid == uid)).scalar()
+            revision = connection.execute(
+                select(studies.c.revision).where(studies.c.study_instance_uid == uid)
+            ).scalar()
             query = select(c.payload).where(results, c.revision == revision).order_by(c.id)
             payloads = dict.fromkeys(connection.execute(query).scalars())
         made = [self._site.spool.path(digest) for digest in payloads]
         return [*(one.path for one in found), *(path for path in made if path.exists())]
 
-    def _record(self, uid: str, person: str, files: int) -> None:
+    def _record(self, uid: str, person: str, address: str, files: int) -> None:
+        now, who = self._site.clock(), person or NOBODY
         with writing(self._site.engine) as connection:
-            record_event(connection, uid, self._site.clock(), "exported", f"{files} files: {person or NOBODY}")
+            record_event(connection, uid, now, "exported", f"{files} files: {who}")
+            taken = events.exported(who, address, uid, patient_of(connection, uid), "a ZIP from the study page")
+            record(connection, taken, now)
 
 
 def zipped(members: list[Member], directory: bytes) -> Iterator[bytes]:

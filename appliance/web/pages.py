@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from appliance.settings import Settings
 from appliance.web import language, wording
+from appliance.web.event_words import event_words
 from appliance.web.listing import WorklistRequest
 from appliance.web.standing import CONFIRMATION_WORDS, DECISION_WORDS
 
@@ -48,6 +49,7 @@ def make_templates(settings: Settings) -> Environment:
         "dicom_date": wording.dicom_date,
         "reason": wording.reason_words,
         "short_uid": wording.short_uid,
+        "event": event_words,
         "in_path": lambda value: quote(value, safe=""),
     }
     env.globals |= {

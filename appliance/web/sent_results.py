@@ -13,25 +13,29 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from appliance.audit import events
+from appliance.audit.kept import patient_of
+from appliance.audit.trail import record
 from appliance.dicomweb.frames import NoSuchFrame, Picture, rendered
 from appliance.dicomweb.opening import Unreadable
+from appliance.dicomweb.readers import Readers
+from appliance.labels import NOBODY
 from appliance.results.content_tree import Opened, opened
 from appliance.triage.deliveries import ESCALATIONS
 from appliance.web.language import gettext as _
 from appliance.web.people import Role
 from appliance.web.site import Site
-from appliance.web.viewing import readers_of
 from models.pixels import PixelLimits
-from store_forward.database import reading
+from store_forward.database import reading, writing
 from store_forward.outbox import deliveries
 
 _DICOM: Final = "application/dicom"
 _LONGEST_TEXT: Final = 1 << 20
 
 
-def result_routes(site: Site) -> list[Route]:
+def result_routes(site: Site, readers: Readers) -> list[Route]:
     """The page of one result, its picture, and its file for those who see patients."""
-    results = SentResults(site)
+    results = SentResults(site, readers)
     path = "/studies/{uid:path}/results/{number:int}"
     return [
         Route(f"{path}/picture", results.picture),
@@ -43,9 +47,8 @@ def result_routes(site: Site) -> list[Route]:
 class SentResults:
     """Answers what is asked about the results of a study; one for the process."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self._readers = readers_of(site)
+    def __init__(self, site: Site, readers: Readers) -> None:
+        self._site, self._readers = site, readers
 
     async def page(self, request: Request) -> Response:
         """What was sent, to read."""
@@ -82,9 +85,15 @@ class SentResults:
 
     def file(self, request: Request) -> Response:
         """The very bytes that were sent; they name the patient."""
-        if not self._site.person(request, Role.VIEWER).sees_patients:
+        person = self._site.person(request, Role.VIEWER)
+        if not person.sees_patients:
             raise HTTPException(403, _("This is not open to your role."))
         row, path = self._found(request)
+        address = request.client.host if request.client is not None else ""
+        with writing(self._site.engine) as connection:
+            patient = patient_of(connection, row.subject)
+            taken = events.exported(person.name or NOBODY, address, row.subject, patient, f"{row.kind} from its page")
+            record(connection, taken, self._site.clock())
         end = "dcm" if row.content_type == _DICOM else "json"
         return FileResponse(path, media_type=row.content_type, filename=f"{row.kind}-{row.id}.{end}")
 

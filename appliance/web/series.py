@@ -1,4 +1,4 @@
-"""The images of a study as a viewer goes through them: series by series, slices in geometric order where they have one."""
+"""The images of a study as a viewer goes through them: by series, slices in geometric order where they have one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Frame = dict[str, Any]
 
 
 def series_of(frames: Sequence[Frame]) -> list[Frame]:
-    """Group frames by ``series_instance_uid``; each series says how it is ordered, and what is wrong with its slices."""
+    """Group frames by ``series_instance_uid``; each series says how it is ordered, and what is odd about it."""
     groups: dict[str, list[Frame]] = {}
     for frame in frames:
         groups.setdefault(frame["series_instance_uid"], []).append(frame)

@@ -19,7 +19,7 @@ from appliance.web.people import Role
 from appliance.web.sent_results import result_routes
 from appliance.web.site import Site, Values
 from appliance.web.study import refers_to, study_view
-from appliance.web.viewing import viewing_routes
+from appliance.web.viewing import readers_of, viewing_routes
 from store_forward.database import reading
 from store_forward.spool import DIGEST
 
@@ -28,6 +28,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 def study_routes(site: Site) -> list[Route]:
     """A study's page and the pictures it names."""
+    readers = readers_of(site)
 
     def study(request: Request, conn: Connection) -> Values:
         view = study_view(conn, request.path_params["uid"], site.person(request).sees_patients)
@@ -64,10 +65,10 @@ def study_routes(site: Site) -> list[Route]:
         return answer
 
     return [
-        *viewing_routes(site),
+        *viewing_routes(site, readers),
         *action_routes(site),
-        *result_routes(site),
-        *export_routes(site),
+        *result_routes(site, readers),
+        *export_routes(site, readers),
         Route(whole.path, seen),
         fragment,
         Route("/images/{digest}", image),

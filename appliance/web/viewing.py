@@ -35,9 +35,9 @@ _LUT: Final = re.compile(r"[0-9]{1,2}")
 _KEPT: Final = {"Cache-Control": "private, max-age=3600, immutable"}
 
 
-def viewing_routes(site: Site) -> list[Route]:
+def viewing_routes(site: Site, readers: Readers) -> list[Route]:
     """Both answer 404 and 410 as retrieval by DICOMweb does, and open files only in processes of their own."""
-    viewing = Viewing(site, readers_of(site))
+    viewing = Viewing(site, readers)
     return [
         Route("/images/studies/{study}", viewing.images),
         Route("/images/studies/{study}/instances/{instance}/frames/{frame}", viewing.frame),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset
-from pydicom.uid import CTImageStorage, generate_uid
+from pydicom.uid import CTImageStorage, UltrasoundMultiFrameImageStorage, generate_uid
 
 from tests.dicom_factory import chest_radiograph
 
@@ -43,6 +43,21 @@ def film(folder: Path) -> Path:
     image = _image(stored, "MONOCHROME1", generate_uid(), generate_uid())
     image.ImagerPixelSpacing = list(DETECTOR_MM)
     return _written(image, folder / "film.dcm")
+
+
+def colour_film(folder: Path) -> Path:
+    """Three frames in RGB: red, green, blue."""
+    frames = np.zeros((3, 32, 32, 3), np.uint8)
+    for number in range(3):
+        frames[number, :, :, number] = 200
+    image = _image(np.zeros((32, 32), np.uint16), "RGB", generate_uid(), generate_uid())
+    image.Modality, image.SOPClassUID = "US", UltrasoundMultiFrameImageStorage
+    image.file_meta.MediaStorageSOPClassUID = UltrasoundMultiFrameImageStorage
+    image.SamplesPerPixel, image.PlanarConfiguration, image.NumberOfFrames = 3, 0, 3
+    image.BitsAllocated, image.BitsStored, image.HighBit = 8, 8, 7
+    image.PixelData = frames.tobytes()
+    image["PixelData"].VR = "OB"
+    return _written(image, folder / "colour.dcm")
 
 
 def _image(stored: np.ndarray[tuple[int, int], np.dtype[np.uint16]], kind: str, study: str, series: str) -> Dataset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from appliance.demo.studies import DemoImage
 from appliance.labels import labels
 from store_forward.database import reading
 from tests.browser.conftest import SETTLES_S
-from tests.browser.study_images import SLICES, ct_series, film
+from tests.browser.study_images import SLICES, colour_film, ct_series, film
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 READY = '#viewer[data-ready="yes"]'
@@ -27,13 +28,13 @@ READY = '#viewer[data-ready="yes"]'
 
 @pytest.fixture(scope="module")
 def stage(images: list[DemoImage], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """An urgent and a routine chest, a film of 12 bits and a series of slices, all settled."""
+    """An urgent and a routine chest, a film of 12 bits, one in colour and a series of slices, all settled."""
     folder = tmp_path_factory.mktemp("own")
-    paths = [images[0].path, images[1].path, film(folder), *ct_series(folder)]
+    paths = [images[0].path, images[1].path, film(folder), colour_film(folder), *ct_series(folder)]
     with Stage(tmp_path_factory.mktemp("stage")) as stage:
         for path in paths:
             assert stage.send(path)
-        stage.wait(lambda: stage.states() == {"settled": 4}, SETTLES_S, "every study to settle")
+        stage.wait(lambda: stage.states() == {"settled": 5}, SETTLES_S, "every study to settle")
         yield stage
 
 
@@ -42,8 +43,8 @@ def studies(stage: Stage) -> dict[str, str]:
     """Study Instance UID by what the study is."""
     by_kind = {str(row.decision or ""): row.study_instance_uid for row in stage.rows()}
     by_reason = {str(row.reason or ""): row.study_instance_uid for row in stage.rows()}
-    ct = next(row.study_instance_uid for row in stage.rows() if row.modalities == "CT")
-    return {**by_kind, "film": by_reason["too_small"], "ct": ct}
+    by_modality = {str(row.modalities): row.study_instance_uid for row in stage.rows()}
+    return {**by_kind, "film": by_reason["too_small"], "ct": by_modality["CT"], "us": by_modality["US"]}
 
 
 def opened(page: Page, uid: str) -> None:
@@ -52,11 +53,17 @@ def opened(page: Page, uid: str) -> None:
     expect(page.locator(READY)).to_be_visible(timeout=30_000)
 
 
-def grey(page: Page, across: float, down: float = 0.5) -> int:
-    """What the viewer has drawn at a place of the picture, 0 to 255; shares of its width and height."""
+def colour(page: Page, across: float = 0.5, down: float = 0.5) -> list[int]:
+    """What the viewer has drawn at a place of the picture, red, green, blue; shares of its width and height."""
     script = """([x, y]) => { const canvas = document.querySelector("#viewer-image canvas");
-        return canvas.getContext("2d").getImageData(x * canvas.width, y * canvas.height, 1, 1).data[0]; }"""
-    return int(page.evaluate(script, [across, down]))
+        return [...canvas.getContext("2d").getImageData(x * canvas.width, y * canvas.height, 1, 1).data]; }"""
+    found: list[int] = page.evaluate(script, [across, down])
+    return found[:3]
+
+
+def grey(page: Page, across: float, down: float = 0.5) -> int:
+    """The same of a grey picture, 0 to 255."""
+    return colour(page, across, down)[0]
 
 
 def told(page: Page, name: str) -> float:
@@ -115,6 +122,33 @@ def test_zoom_and_pan(page: Page, studies: dict[str, str]) -> None:
     assert told(page, "zoom") == pytest.approx(1.0)
 
 
+def test_two_fingers_zoom_and_one_moves_the_window(browser: Browser, address: str, studies: dict[str, str]) -> None:
+    """On a phone, whose page is no wider than its screen."""
+    context = browser.new_context(base_url=address, viewport={"width": 390, "height": 844}, has_touch=True)
+    page = context.new_page()
+    opened(page, studies["film"])
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    box = page.locator("#viewer-stage").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    touch = context.new_cdp_session(page)
+
+    def at(kind: str, *points: tuple[float, float]) -> None:
+        places = [{"x": x + dx, "y": y + dy, "id": number} for number, (dx, dy) in enumerate(points)]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+
+    at("touchStart", (-20, 0), (20, 0))
+    at("touchMove", (-60, 0), (60, 0))
+    at("touchEnd")
+    expect(page.locator("#viewer")).to_have_attribute("data-zoom", re.compile("^(2[.]|3)"))
+    width = told(page, "width")
+    at("touchStart", (0, 0))
+    at("touchMove", (60, 0))
+    at("touchEnd")
+    expect(page.locator("#viewer")).not_to_have_attribute("data-width", f"{width:g}")
+    context.close()
+
+
 def test_slices_come_in_geometric_order(page: Page, studies: dict[str, str]) -> None:
     """Whatever their Instance Numbers say; by wheel, keys and slider."""
     opened(page, studies["ct"])
@@ -133,6 +167,33 @@ def test_slices_come_in_geometric_order(page: Page, studies: dict[str, str]) -> 
     expect(page.locator("#viewer-place")).to_have_text(f"Image {SLICES - 1} of {SLICES}")
     page.locator("#viewer-slice").fill("2")
     expect(page.locator("#viewer-place")).to_have_text(f"Image 2 of {SLICES}")
+
+
+def test_frames_in_colour(page: Page, studies: dict[str, str]) -> None:
+    """Red, green and blue, one after the other; without a spacing a length is in pixels alone."""
+    opened(page, studies["us"])
+    for number, wanted in enumerate(([200, 0, 0], [0, 200, 0], [0, 0, 200])):
+        expect(page.locator("#viewer")).to_have_attribute("data-index", str(number))
+        assert all(abs(one - other) <= 2 for one, other in zip(colour(page), wanted, strict=True))
+        page.locator("#viewer-stage").press("PageDown")
+    expect(page.locator("#viewer-preset")).to_be_disabled()
+    page.locator("#viewer-stage").press("m")
+    expect(page.locator("#viewer-lengths li")).to_have_text("20.0 px · the header gives no spacing")
+
+
+def test_marks_lie_where_the_pixels_lie(page: Page, studies: dict[str, str]) -> None:
+    """Half a pixel off would put the heat map beside what it points at."""
+    opened(page, studies["ct"])
+    script = """() => { const canvas = document.querySelector("#viewer-image canvas");
+        const scale = canvas.width / canvas.clientWidth;
+        const row = canvas.getContext("2d").getImageData(0, canvas.height / 2, canvas.width, 1).data;
+        const lit = []; for (let i = 0; i < canvas.width; i++) if (row[4 * i] > 20) lit.push(i);
+        return [lit[0] / scale, (lit.at(-1) + 1) / scale]; }"""
+    left, right = page.evaluate(script)
+    page.locator("#viewer-stage").press("m")  # from 10 pixels before the middle of 64 to 10 after
+    ends = [float(one.get_attribute("cx") or "nan") for one in page.locator("#viewer-marks circle").all()]
+    wanted = [left + (right - left) * share / 64 for share in (22, 42)]
+    assert ends == pytest.approx(wanted, abs=1.5)
 
 
 def test_presets_come_from_the_header(page: Page, studies: dict[str, str]) -> None:
@@ -232,7 +293,9 @@ def test_a_correction_is_kept_and_shown(page: Page, stage: Stage, studies: dict[
     expect(page.locator("#study-decision")).to_contain_text("A person confirms: Urgent (pneumonia)")
 
 
-def test_a_study_is_exported_with_its_directory(page: Page, stage: Stage, studies: dict[str, str], tmp_path: Path) -> None:
+def test_a_study_is_exported_with_its_directory(
+    page: Page, stage: Stage, studies: dict[str, str], tmp_path: Path
+) -> None:
     """Images and results, as they lie in the spool, and a DICOMDIR that names them."""
     opened(page, studies["urgent"])
     with page.expect_download() as begun:
@@ -292,7 +355,7 @@ def test_a_study_is_read_again(page: Page, stage: Stage, studies: dict[str, str]
 def test_nothing_is_hidden_from_those_who_do_not_see(page: Page, studies: dict[str, str]) -> None:
     """axe-core finds nothing against WCAG 2.2 AA; light and dark."""
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         opened(page, studies["urgent"])
         found: Any = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]})
         assert found.violations_count == 0, found.generate_report()

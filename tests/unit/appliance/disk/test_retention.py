@@ -16,7 +16,7 @@ from appliance.errors import InstanceConflict, OutOfResources
 from appliance.ingest.admit import Admitted
 from appliance.ingest.commitment_verdict import Verdict, promise
 from appliance.results.commitments import FailureReason
-from appliance.schema import StudyState, instances, set_aside, studies, study_events
+from appliance.schema import StudyState, heat_map_layers, instances, set_aside, studies, study_events
 from appliance.triage.queue import settle_if_done
 from appliance.web.study import study_view
 from store_forward import outbox
@@ -82,7 +82,10 @@ def settled(box: SmallBox) -> SmallBox:
 
 
 def test_its_files_go_and_its_rows_stay(settled: SmallBox) -> None:
-    """Images, report and picture; decision, receipt and history are kept, and the page says what happened."""
+    """Images, report and pictures; decision, receipt and history are kept, and the page says what happened."""
+    with writing(settled.engine) as connection:
+        layer = {"sop_instance_uid": "1.2", "digest": settled.spool.keep_bytes(b"layer").digest}
+        connection.execute(heat_map_layers.insert().values(study_instance_uid=STUDY, **layer))
     rows, receipts = settled.rows(instances), settled.rows(deliveries)
     freed = sum(path.stat().st_size for path in (settled.spool.root / "objects").glob("*/*"))
     tidy(settled)

@@ -13,11 +13,13 @@ from pydicom.uid import SecondaryCaptureImageStorage
 
 from appliance.results.outcome import ImageFinding, StudyOutcome
 from appliance.results.picture import (
+    STRONGEST_BLEND,
     _in_hundredths,
     _in_numbers,
     _lines_below,
     as_png,
     build_picture,
+    heat_layer,
     overlay,
     picture_uid,
 )
@@ -47,6 +49,16 @@ def test_the_heat_lies_where_the_map_is_hot() -> None:
     spread = np.ptp(rgb.astype(int), axis=2)
     assert spread[384, 165] > 40
     assert spread[100, 400] == 0
+
+
+def test_the_map_alone_gives_the_same_picture_over_the_image() -> None:
+    """Stretched over the whole of it at the strongest blend; its alpha is the map, at every place."""
+    whole = np.asarray(cv2.resize(HEAT, (512, 512), interpolation=cv2.INTER_LINEAR), np.float32)
+    layer = np.asarray(cv2.imdecode(np.frombuffer(heat_layer(whole), np.uint8), cv2.IMREAD_UNCHANGED))
+    assert np.array_equal(layer[..., 3], (whole * 255).astype(np.uint8))
+    share = STRONGEST_BLEND * layer[..., 3:].astype(np.float32) / 255.0
+    blended = overlay(PIXELS, None, 512) * (1 - share) + layer[..., 2::-1] * share
+    assert np.abs(blended - overlay(PIXELS, HEAT, 512)).max() <= 1.5
 
 
 def test_large_images_shrink_and_small_ones_stay() -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from appliance.labels import CannotLabel, all_latest, keep_label, latest_labels
 from appliance.schema import findings, heat_map_layers, study_events
 from appliance.triage.by_person import NotNow, escalate_now, rerun, resend
+from appliance.triage.person_tables import asked_escalations
 from store_forward.database import reading, writing
 from store_forward.outbox import delivered, deliveries, lease
 from tests.small_box import NOW, SmallBox, image
@@ -142,3 +143,18 @@ def test_the_latest_label_counts_and_the_others_stay(reading_box: ReadingBox) ->
         "Ada: urgent; as the box says",
         "Grace: routine; not as the box says",
     ]
+
+
+def test_what_ends_the_worker_is_not_tried_for_ever(reading_box: ReadingBox) -> None:
+    """The attempt is counted before a file is opened; given up, the study stays as it was and the history says why."""
+    box = reading_box()
+    study = box.receive(image("routine"))
+    read_all(box)
+    before = box.study(study)
+    with writing(box.engine) as connection:
+        escalate_now(connection, study, True, "Ada", NOW)
+        most = box.settings.limits.triage_attempts
+        connection.execute(asked_escalations.update().values(attempts=most))
+    read_all(box)
+    assert box.study(study) == before
+    assert any(kind == "not_sent" and "ended the worker" in detail for kind, detail in told(box, study))
