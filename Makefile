@@ -5,9 +5,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 DONE   := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
+TOOLS_VENV := .venv-tools
+TOOLS_BIN  := $(TOOLS_VENV)/bin
+TOOLS      := $(TOOLS_VENV)/.installed
 DEMO_FLAGS := $(if $(ONCE),--once --json) $(if $(IMAGES),--images "$(IMAGES)")
 
-.PHONY: demo test check interop browser pictures crash link soak fuzz throughput bench lab format clean help
+.PHONY: demo test check interop browser pictures crash link soak fuzz throughput supply vulnerabilities bench lab \
+        format clean help
 
 help:             ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -49,6 +53,16 @@ fuzz: $(DONE)     ## spoiled files through the readers, spoiled PDUs against a r
 throughput: $(DONE) .debian-peers ## images taken in a second, beside DCMTK's and Orthanc's receivers (ROUNDS=n)
 	$(PYTEST) -s -m throughput tests
 
+supply: $(TOOLS)  ## search our code for weaknesses, make wheel and bill of materials (dist/); needs no network
+	$(TOOLS_BIN)/bandit --quiet --configfile pyproject.toml --recursive appliance hardware models store_forward
+	$(TOOLS_BIN)/python -m tests.supply.wheel
+	PYTHONWARNINGS=ignore $(TOOLS_BIN)/cyclonedx-py requirements requirements/edge.txt --pyproject pyproject.toml \
+	  --mc-type application --output-reproducible --of JSON -o dist/scanside.cdx.json
+	$(TOOLS_BIN)/python -m tests.supply.bill
+
+vulnerabilities: $(TOOLS) ## ask PyPI for known vulnerabilities of every locked package; needs the network
+	for file in edge dev audit; do $(TOOLS_BIN)/pip-audit --disable-pip --strict -r requirements/$$file.txt || exit 1; done
+
 bench: $(DONE)    ## ingest, triage and uplink figures of this machine
 	$(BIN)/scanside bench
 
@@ -60,7 +74,7 @@ format: $(DONE)   ## rewrite in the house's format
 	$(BIN)/ruff check --fix .
 
 clean:            ## remove the environment and the state
-	rm -rf $(VENV) var .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS_VENV) dist build var .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(DONE): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -69,6 +83,12 @@ $(DONE): requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(TOOLS): requirements/audit.txt
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(MAKE) --no-print-directory .venv-module
+	$(PYTHON) -m venv $(TOOLS_VENV)
+	$(TOOLS_BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.txt
 	@touch $@
 
 # Debian keeps the venv module in a package of its own.
@@ -81,10 +101,10 @@ $(DONE): requirements/dev.txt pyproject.toml
 .PHONY: .debian-peers
 .debian-peers:
 	@command -v storescu >/dev/null && command -v Orthanc >/dev/null && command -v strace >/dev/null \
-	  && command -v dciodvfy >/dev/null && command -v gdcmconv >/dev/null \
+	  && command -v systemd-analyze >/dev/null && command -v dciodvfy >/dev/null && command -v gdcmconv >/dev/null \
 	  && test -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so \
 	  || { $(call as_root,apt-get update -qq) && \
-	       $(call as_root,env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq dcmtk orthanc orthanc-dicomweb dicom3tools libgdcm-tools strace); }
+	       $(call as_root,env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq dcmtk orthanc orthanc-dicomweb dicom3tools libgdcm-tools strace systemd); }
 
 .PHONY: .browser
 .browser:

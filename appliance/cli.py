@@ -26,8 +26,10 @@ app = typer.Typer(
 )
 outbox_app = typer.Typer(no_args_is_help=True, help="What is still to be delivered, and what is parked.")
 models_app = typer.Typer(no_args_is_help=True, help="The model packs of this installation.")
+audit_app = typer.Typer(no_args_is_help=True, help="Who did what: the audit trail, a chain that is only appended to.")
 cloud_app = typer.Typer(invoke_without_command=True)
 app.add_typer(cloud_app, name="cloud")
+app.add_typer(audit_app, name="audit")
 app.add_typer(outbox_app, name="outbox")
 app.add_typer(models_app, name="models")
 
@@ -121,6 +123,42 @@ def cloud_messages(
 
     for row in sent_messages(load_settings(config), box, limit):
         _emit(row) if as_json else _say(as_line(row))
+
+
+@cloud_app.command("enrol")
+def cloud_enrol(
+    box: Annotated[str, typer.Argument(help="The box's box_id.")],
+    hours: Annotated[float, typer.Option(min=0.1, max=720, help="How long the code counts.")] = 24.0,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Make a one-time code that lets a box in; scanside enrol there asks for it."""
+    from appliance.commands.enrolment import make_code
+
+    code = make_code(load_settings(config), box, hours)
+    _emit({"box": box, "code": code, "hours": hours}) if as_json else _say(f"{code}\nonce, within {hours:g} h")
+
+
+@cloud_app.command("boxes")
+def cloud_boxes(config: Config = None, as_json: Json = False) -> None:
+    """The boxes that have been enrolled, and until when their certificates count."""
+    import time
+
+    from appliance.commands.enrolment import as_line, known_boxes
+
+    for row in known_boxes(load_settings(config)):
+        _emit(row) if as_json else _say(as_line(row, time.time()))
+
+
+@cloud_app.command("revoke")
+def cloud_revoke(
+    box: Annotated[str, typer.Argument(help="The box's box_id.")], config: Config = None, as_json: Json = False
+) -> None:
+    """Take back a box's certificates and codes; from the next request on it is a stranger."""
+    from appliance.commands.enrolment import revoke_box
+
+    count = revoke_box(load_settings(config), box)
+    _emit({"box": box, "taken_back": count}) if as_json else _say(f"{count} certificates of {box} taken back")
 
 
 def _send(body: Any, box: list[str] | None, all_boxes: bool, config: Path | None, as_json: bool) -> None:
@@ -318,6 +356,29 @@ def bench(
     from appliance.commands.bench import measure_all
 
     measure_all(load_settings(config), rounds, as_json)
+
+
+@app.command()
+def enrol(config: Config = None, as_json: Json = False) -> None:
+    """Make this box known to the cloud by a certificate; asks for the one-time code, or reads it from a pipe."""
+    from datetime import UTC, datetime
+
+    from appliance.commands.enrolment import enrol_box
+    from store_forward.errors import DeliveryDeferred
+    from store_forward.identity import NotEnrolled
+
+    settings = load_settings(config)
+    code = typer.prompt("one-time code", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
+    try:
+        done = enrol_box(settings, code)
+    except NotEnrolled as refused:
+        raise _fail(f"not enrolled: {refused}. Ask for a new code: scanside cloud enrol, at the endpoint") from None
+    except DeliveryDeferred as away:
+        raise _fail(f"the endpoint cannot be reached: {away.detail}; look at cloud.url and cloud.ca") from None
+    except OSError as error:
+        raise _fail(f"the certificate cannot be kept: {error.strerror}") from None
+    until = datetime.fromtimestamp(done["expires_at"], UTC).strftime("%Y-%m-%d")
+    _emit(done) if as_json else _say(f"enrolled as {done['box']} until {until}; it is renewed by itself")
 
 
 @app.command(hidden=True)
@@ -566,14 +627,18 @@ def models_install(
     as_json: Json = False,
 ) -> None:
     """Check an archive and put its pack beside those in use; it reads only once it is activated."""
-    from appliance.commands.packs import installed_line, installed_row
+    from appliance.audit.events import Outcome
+    from appliance.commands.packs import installed_line, installed_row, note_pack
     from appliance.pack_store import install
     from models.errors import PackRejected
 
+    settings = load_settings(config)
     try:
-        row = installed_row(install(file, load_settings(config)))
+        row = installed_row(install(file, settings))
     except PackRejected as rejected:
+        note_pack(settings, "refused at installation", rejected.pack, Outcome.MINOR_FAILURE)
         raise _fail(str(rejected)) from None
+    note_pack(settings, "installed", f"{row['name']}@{row['digest']}")
     _emit(row) if as_json else _say(installed_line(row))
 
 
@@ -586,16 +651,20 @@ def models_activate(
     as_json: Json = False,
 ) -> None:
     """Run a pack's golden set on this machine and, if it comes out right, have the pack read from now on."""
-    from appliance.commands.packs import in_use_line, in_use_row
+    from appliance.audit.events import Outcome
+    from appliance.commands.packs import in_use_line, in_use_row, note_pack
     from appliance.pack_store import activate
     from models.errors import PackRejected
 
+    settings = load_settings(config)
     try:
-        row = in_use_row(activate(pack, load_settings(config)))
+        row = in_use_row(activate(pack, settings))
     except PackRejected as rejected:
+        note_pack(settings, "refused for use", pack, Outcome.MINOR_FAILURE)
         raise _fail(f"{rejected}. Nothing has changed.") from None
     except OSError as error:
         raise _fail(f"{error.strerror}; repair the disk or free it, and see scanside models list") from None
+    note_pack(settings, "taken into use", f"{row['name']}@{row['digest']}")
     _emit(row) if as_json else _say(in_use_line(row))
 
 
@@ -604,16 +673,20 @@ def models_rollback(
     name: Annotated[str, typer.Argument(help="Name of the pack.")], config: Config = None, as_json: Json = False
 ) -> None:
     """Have the pack read again that was in use before, after its golden set has come out right."""
-    from appliance.commands.packs import in_use_line, in_use_row
+    from appliance.audit.events import Outcome
+    from appliance.commands.packs import in_use_line, in_use_row, note_pack
     from appliance.pack_store import rollback
     from models.errors import PackRejected
 
+    settings = load_settings(config)
     try:
-        row = in_use_row(rollback(name, load_settings(config)))
+        row = in_use_row(rollback(name, settings))
     except PackRejected as rejected:
+        note_pack(settings, "refused for use", name, Outcome.MINOR_FAILURE)
         raise _fail(f"{rejected}. Nothing has changed.") from None
     except OSError as error:
         raise _fail(f"{error.strerror}; repair the disk or free it, and see scanside models list") from None
+    note_pack(settings, "taken into use", f"{row['name']}@{row['digest']}")
     _emit(row) if as_json else _say(in_use_line(row))
 
 
@@ -633,3 +706,68 @@ def models_export(
     except PackRejected as rejected:
         raise _fail(str(rejected)) from None
     _emit({"path": str(path), "size_bytes": path.stat().st_size}) if as_json else _say(str(path))
+
+
+@audit_app.command("verify")
+def audit_verify(
+    head: Annotated[str | None, typer.Option(help="A head that was noted earlier: it must still be in.")] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Walk the whole chain; exit status 1 when a row was changed, removed or inserted. Prints the head to keep."""
+    from appliance.audit.trail import Broken, Head
+    from appliance.commands.audit import verify_trail
+
+    try:
+        kept = None if head is None else Head.parse(head)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    home = _box(load_settings(config))
+    found = verify_trail(home.engine, kept)
+    if isinstance(found, Broken):
+        if as_json:
+            _emit({"whole": False, "seq": found.seq, "why": found.why})
+        raise _fail(f"the audit trail is broken at event {found.seq}: {found.why}")
+    if as_json:
+        _emit({"whole": True, "events": found.seq, "head": str(found)})
+    else:
+        _say(f"whole: {found.seq} events; keep this head elsewhere: {found}")
+
+
+@audit_app.command("list")
+def audit_list(
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="So many of the latest.")] = 50,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """The latest events. That they were read becomes one, too."""
+    from appliance.commands.audit import as_line, latest
+
+    for one in latest(_box(load_settings(config)).engine, limit):
+        if as_json:
+            _emit(one)
+        else:
+            _say(as_line(one))
+
+
+@audit_app.command("export")
+def audit_export(
+    file: Annotated[Path, typer.Argument(help="Written whole or not at all.")],
+    form: Annotated[str, typer.Option("--format", help="xml: DICOM Audit Messages, one a line; json: rows.")] = "xml",
+    days: Annotated[float | None, typer.Option(min=0, help="Only the last so many days.")] = None,
+    config: Config = None,
+) -> None:
+    """Write the trail to a file, and print the head to keep with it."""
+    import time
+
+    from appliance.commands.audit import export_trail
+
+    if form not in ("xml", "json"):
+        raise typer.BadParameter(f"there is no format {form!r}; there are xml and json")
+    settings = load_settings(config)
+    since = 0.0 if days is None else time.time() - days * 86_400
+    try:
+        count, head = export_trail(_box(settings).engine, file, settings.cloud.box_id, since, form)
+    except OSError as error:
+        raise _fail(f"{file} cannot be written: {error.strerror}") from None
+    _say(f"{count} events; head {head}")

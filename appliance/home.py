@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from appliance import schema as schema  # its tables must be known before the database is made
+from appliance.audit import trail as trail  # likewise
 from appliance.dicomweb import held_tables as held_tables  # likewise
 from appliance.disk import tables as tables  # likewise
 from appliance.disk.database_file import DATABASE

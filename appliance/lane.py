@@ -16,6 +16,7 @@ from typing import Final, Literal, Protocol
 import structlog
 from sqlalchemy import Connection, Engine
 
+from appliance.audit.kept import study_sent
 from appliance.line import Line
 from appliance.standby.gate import Gate
 from appliance.triage.queue import settle_if_done
@@ -143,6 +144,7 @@ class Lane:
             outbox.delivered(connection, delivery, receipt, now)
             outbox.record_contact(connection, self.name, self._kind, Contact.UP, "", now)
             settle_if_done(connection, delivery.subject, now)
+            study_sent(connection, self.name, delivery.subject, delivery.kind, now)
             log.info("delivery.delivered", delivery=delivery.id, kind=delivery.kind, destination=self.name)
 
         return write

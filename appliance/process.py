@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import OperationalError
 
+from appliance.audit.syslog import SyslogTeller
 from appliance.configuration import secret
 from appliance.disk.database_file import home_lock
 from appliance.disk.retention import Retention
@@ -35,7 +36,7 @@ from appliance.settings import Settings
 from appliance.standby.keeper import keeper_of
 from appliance.supervisor import ends_at_once
 from appliance.triage.worker import TriageWorker
-from appliance.uplink import build_lanes
+from appliance.uplink import build_lanes, identity_of, renewal_of
 from appliance.web.app import build_app
 from store_forward.database import writing
 
@@ -144,12 +145,20 @@ def _uplink(settings: Settings, home: Home, stop: threading.Event) -> None:
     token = secret(settings.cloud.token_file, settings.cloud.token_variable)
     title, webhooks = settings.dicom.ae_title, open_webhooks(settings.webhook)
     stow_servers = open_stow_servers(settings.stow)
-    lanes = build_lanes(settings.cloud, token, settings.pacs, title, home.engine, home.spool, webhooks, stow_servers)
+    identity = identity_of(settings)
+    tls = None if identity is None else identity.context
+    lanes = build_lanes(
+        settings.cloud, token, settings.pacs, title, home.engine, home.spool, webhooks, stow_servers, tls
+    )
     keeper = keeper_of(settings, home.engine)
     reporter = CommitmentReporter(
         settings, home.engine, home.spool, storage_sop_classes(settings.dicom.private_sop_classes)
     )
     runs = [*(lane.run for lane in lanes), reporter.run]
+    if identity is not None and identity.exists:
+        runs.append(renewal_of(settings, identity).run)
+    if settings.audit.syslog is not None:
+        runs.append(SyslogTeller(settings.audit.syslog, settings.cloud.box_id, home.engine).run)
     if keeper is not None:
         for lane in lanes:
             if isinstance(lane, Lane):

@@ -341,6 +341,7 @@ class Cloud(Section):
     url: str | None = Field(default=None, description="https address of the endpoint; none: no cloud")
     token_file: Path | None = Field(default=None, description="file with the bearer token")
     token_variable: str = Field(default="SCANSIDE_CLOUD_TOKEN", description="or this environment variable")
+    ca: Path | None = Field(default=None, description="the authorities that vouch for it, PEM; none: the system's")
     box_id: str = Field(default="box", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="this box's name at the cloud")
     escalate: Literal["image", "features", "features_first"] = Field(
         default="image", description="what goes up: the image; its features alone; these first and the image as bulk"
@@ -392,7 +393,7 @@ class PacsTls(Section):
     """TLS on the way to a PACS (PS3.15 B.12)."""
 
     ca: Path | None = Field(default=None, description="the authorities that vouch for it, PEM; none: the system's")
-    name: str | None = Field(default=None, min_length=1, description="the name in its certificate; none: `pacs.host`")
+    name: str | None = Field(default=None, min_length=1, description="the name in its certificate; none: its `host`")
     certificate: Path | None = Field(default=None, description="our certificate chain, PEM; none: it asks for none")
     private_key: Path | None = Field(default=None, description="its private key, PEM")
 
@@ -539,6 +540,8 @@ class CloudEndpoint(Section):
     token_variable: str = Field(default="SCANSIDE_CLOUD_TOKEN", description="or this environment variable")
     certificate: Path | None = Field(default=None, description="TLS certificate chain, PEM")
     private_key: Path | None = Field(default=None, description="TLS private key, PEM")
+    certificates_only: bool = Field(default=False, description="let in only boxes that have been enrolled, no token")
+    certificate_days: float = Field(default=90.0, gt=0, le=3650, description="how long a box's certificate counts")
     max_upload_bytes: int = Field(default=4_294_967_296, ge=1024, description="one upload, bytes")
 
     @model_validator(mode="after")
@@ -548,6 +551,8 @@ class CloudEndpoint(Section):
             raise ValueError(f"certificate and private_key go together; {missing} is missing")
         if self.certificate is None and not is_loopback(self.host):
             raise ValueError(f"host = {self.host!r} is beyond loopback and needs certificate and private_key")
+        if self.certificates_only and self.certificate is None:
+            raise ValueError("certificates_only needs certificate and private_key of the endpoint itself")
         return self
 
 
@@ -573,6 +578,20 @@ class Standby(Section):
         return of
 
 
+class AuditSyslog(Section):
+    """A syslog server that is told every event of the audit trail, over TLS (RFC 5425)."""
+
+    host: str = Field(description="its address")
+    port: Port = Field(default=6514, description="its port")
+    tls: PacsTls = Field(default=PacsTls(), description="whom to trust there, and our own certificate")
+
+
+class Audit(Section):
+    """Who did what: the trail on the box is always kept."""
+
+    syslog: AuditSyslog | None = Field(default=None, description="where it is told as well; none: nowhere")
+
+
 class Settings(Section):
     """The whole configuration."""
 
@@ -591,6 +610,7 @@ class Settings(Section):
     page: Page = Page()
     dicomweb: DicomWeb = DicomWeb()
     standby: Standby = Standby()
+    audit: Audit = Audit()
     cloud_endpoint: CloudEndpoint = CloudEndpoint()
 
     @field_validator("pacs", "stow", "webhook")

@@ -108,16 +108,19 @@ class _TellingSocket(ssl.SSLSocket):
             self.context.failed = why(error)
 
 
-def client_context(settings: PacsTls, name: str) -> ClientTls:
-    """For a connection to the PACS of this name. Raises ConfigurationInvalid: a file is missing or does not fit."""
+def client_context(settings: PacsTls, where: str) -> ClientTls:
+    """For connections from us; ``where`` says whose in the configuration.
+
+    Raises ConfigurationInvalid: a file is missing or does not fit.
+    """
     context = _strict(ClientTls(ssl.PROTOCOL_TLS_CLIENT))
     context.sslsocket_class = _TellingSocket
     if settings.certificate is not None and settings.private_key is not None:
-        _show(context, settings.certificate, settings.private_key, f"pacs {name}: tls")
+        _show(context, settings.certificate, settings.private_key, f"{where}: tls")
     if settings.ca is None:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     else:
-        _trust(context, settings.ca, f"pacs {name}: tls.ca")
+        _trust(context, settings.ca, f"{where}: tls.ca")
     return context
 
 

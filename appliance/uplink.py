@@ -5,6 +5,7 @@ Nothing is decoded here; what comes down the link is stored as it came, and the 
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.dialects.sqlite import insert
 
+from appliance.errors import ConfigurationInvalid
 from appliance.lane import Lane, contact_after
 from appliance.line import Line, Window
 from appliance.messages import keep_message, mark_told, untold
@@ -21,11 +23,13 @@ from appliance.results.carrier import PacsCarrier
 from appliance.results.stow import StowLink
 from appliance.results.webhook import WebhookLink
 from appliance.schema import answers
-from appliance.settings import Cloud, Pacs
+from appliance.settings import Cloud, Pacs, Settings
 from store_forward import outbox
 from store_forward.bandwidth import Bandwidth
 from store_forward.database import reading, writing
 from store_forward.errors import DeliveryDeferred, DeliveryRefused
+from store_forward.exchange import Exchange
+from store_forward.identity import Identity, KeptCurrent
 from store_forward.moves import WOKEN_AT_ONCE
 from store_forward.outbox import Contact, Delivery
 from store_forward.spool import Spool
@@ -33,6 +37,7 @@ from store_forward.uplink import CloudLink
 
 log = structlog.get_logger()
 CLOUD = "cloud"
+IDENTITY = "cloud-identity.pem"
 _PAUSE_S = 0.2
 
 
@@ -133,11 +138,12 @@ def build_lanes(
     spool: Spool,
     webhooks: Sequence[WebhookLink] = (),
     stow_servers: Sequence[StowLink] = (),
+    tls: ssl.SSLContext | None = None,
 ) -> list[Lane | AnswerLane]:
-    """Every lane the configuration asks for."""
+    """Every lane the configuration asks for. ``tls``: how the cloud is spoken to, see :func:`identity_of`."""
     lanes: list[Lane | AnswerLane] = []
     if cloud.url is not None:
-        lanes += _cloud_lanes(cloud, cloud.url, token or "", engine, spool)
+        lanes += _cloud_lanes(cloud, cloud.url, token, engine, spool, tls)
     for peer in pacs:
         carrier = PacsCarrier(peer, own_title, engine)
         lanes.append(Lane(peer.name, "pacs", carrier, engine, spool, cloud.backoff_cap_s, rest=carrier.rest))
@@ -146,7 +152,32 @@ def build_lanes(
     return lanes
 
 
-def _cloud_lanes(cloud: Cloud, url: str, token: str, engine: Engine, spool: Spool) -> list[Lane | AnswerLane]:
+def identity_of(settings: Settings) -> Identity | None:
+    """By what the cloud knows this box; None without a cloud, or with one on this machine that speaks plain HTTP.
+
+    Raises ConfigurationInvalid: the authorities or the box's own certificate cannot be used.
+    """
+    cloud = settings.cloud
+    if cloud.url is None or not cloud.url.startswith("https:"):
+        return None
+    path = settings.home / IDENTITY
+    try:
+        return Identity(path, cloud.ca)
+    except OSError as error:  # ssl.SSLError is one
+        what = f"{cloud.ca} or {path}" if cloud.ca else f"{path}"
+        words = f"{what} cannot be used: {error.strerror or error}; give PEM files, or enrol this box again"
+        raise ConfigurationInvalid("cloud", (words,)) from None
+
+
+def renewal_of(settings: Settings, identity: Identity) -> KeptCurrent:
+    """What keeps the box's certificate current."""
+    exchange = Exchange(settings.cloud.url or "", None, settings.cloud.timeout_s, tls=identity.context)
+    return KeptCurrent(identity, exchange, settings.cloud.box_id, time.time)
+
+
+def _cloud_lanes(
+    cloud: Cloud, url: str, token: str | None, engine: Engine, spool: Spool, tls: ssl.SSLContext | None
+) -> list[Lane | AnswerLane]:
     """Each with a connection of its own: neither a long poll nor a large upload holds another up."""
     bandwidth = Bandwidth(cloud.most_kbit_per_s * 125) if cloud.most_kbit_per_s is not None else None
     window = Window.between(cloud.bulk_from, cloud.bulk_until) if cloud.bulk_from and cloud.bulk_until else None
@@ -161,6 +192,7 @@ def _cloud_lanes(cloud: Cloud, url: str, token: str, engine: Engine, spool: Spoo
             cloud.timeout_s,
             bandwidth=bandwidth,
             largest_chunk_bytes=cloud.largest_chunk_bytes,
+            tls=tls,
         )
 
     up: list[Lane | AnswerLane] = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -55,30 +57,43 @@ class Reply:
             return DeliveryDeferred("cloud_error", f"HTTP status {self.status}", self._retry_after_s())
         return DeliveryDeferred("cloud_answer_unreadable", f"HTTP status {self.status} makes no sense here")
 
+    def words(self) -> str:
+        """What our endpoint says in a refusal, at most 200 characters, without control characters."""
+        try:
+            said = str(json.loads(self.body)["error"])
+        except (ValueError, TypeError, KeyError):
+            return "no words of ours"
+        return "".join(letter for letter in said[:200] if letter.isprintable())
+
     def _retry_after_s(self) -> float | None:
         value = self.headers.get("Retry-After", "")
         return min(float(value), LONGEST_RETRY_AFTER_S) if value.isascii() and value.isdigit() else None
 
 
 class Exchange:
-    """Sends requests with our token, follows no redirect, and reads no more of a reply than told to."""
+    """Sends requests with our token or certificate, follows no redirect, and reads no more of a reply than told to."""
 
     def __init__(
         self,
         url: str,
-        token: str,
+        token: str | None,
         timeout_s: float,
         client: httpx2.Client | None = None,
         bandwidth: Bandwidth | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Without ``client``, proxies from the environment are used unless ``url`` is on this machine."""
+        """Without ``client``, proxies from the environment are used unless ``url`` is on this machine.
+
+        ``tls`` says whom to trust and which certificate to show; None: the system's authorities, and none.
+        """
         self._bandwidth = bandwidth
         own_machine = urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
-        self._client = client or httpx2.Client(trust_env=not own_machine)
+        self._client = client or httpx2.Client(verify=True if tls is None else tls, trust_env=not own_machine)
         self._url = url.rstrip("/")
         self._timeout_s = timeout_s
+        shown = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._headers = {
-            "Authorization": f"Bearer {token}",
+            **shown,
             protocol.TUS_RESUMABLE: protocol.TUS_VERSION,
             "Accept-Encoding": "identity",
         }

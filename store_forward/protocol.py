@@ -23,6 +23,8 @@ UPLOADS_PATH: Final = "/v1/uploads"
 ANSWERS_PATH: Final = "/v1/answers"
 OUTCOMES_PATH: Final = "/v1/outcomes"
 HEALTH_PATH: Final = "/v1/health"
+ENROLMENTS_PATH: Final = "/v1/enrolments"
+CERTIFICATES_PATH: Final = "/v1/certificates"
 
 TUS_VERSION: Final = "1.0.0"
 TUS_RESUMABLE: Final = "Tus-Resumable"
@@ -205,3 +207,24 @@ def decode_metadata(header: str) -> UploadMetadata:
 def upload_id(metadata: UploadMetadata) -> str:
     """The name of an upload: follows from box and digest, so a box that forgot it gets the same one again."""
     return hashlib.sha256(f"{metadata.box}\n{metadata.sha256}".encode()).hexdigest()
+
+
+class Enrolment(_Message):
+    """A box asks for its first certificate: the one-time code it was given, and a request (PKCS #10, PEM)."""
+
+    box: BoxId
+    code: Annotated[str, Field(min_length=1, max_length=100)]
+    request: Annotated[str, Field(min_length=1, max_length=10_000)]
+
+
+class Renewal(_Message):
+    """A box that shows its certificate asks for the next one."""
+
+    request: Annotated[str, Field(min_length=1, max_length=10_000)]
+
+
+class Enrolled(_Message):
+    """The certificate (PEM) by which the box is known from now on, until ``expires_at`` (epoch s)."""
+
+    certificate: Annotated[str, Field(max_length=20_000)]
+    expires_at: Annotated[float, Field(ge=0)]

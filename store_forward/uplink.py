@@ -7,6 +7,7 @@ means *later*.
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable
 from io import BufferedReader
@@ -34,22 +35,23 @@ class CloudLink:
     def __init__(
         self,
         url: str,
-        token: str,
+        token: str | None,
         box_id: str,
         chunk_bytes: int,
         timeout_s: float,
         client: httpx2.Client | None = None,
         bandwidth: Bandwidth | None = None,
         largest_chunk_bytes: int | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """``timeout_s`` is the longest silence on one request.
 
         ``chunk_bytes`` is the first chunk's size; it adapts to the link, up to ``largest_chunk_bytes``, which
         is the same unless given.
         ``client`` brings TLS and proxy settings of its own. ``bandwidth`` caps what uploads send, together
-        with every other link that has the same.
+        with every other link that has the same. ``tls`` as for :class:`Exchange`.
         """
-        self._exchange = Exchange(url, token, timeout_s, client, bandwidth)
+        self._exchange = Exchange(url, token, timeout_s, client, bandwidth, tls)
         self._box_id = box_id
         self._chunk = ChunkSize(chunk_bytes, largest_chunk_bytes or chunk_bytes)
 

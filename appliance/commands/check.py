@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from sqlalchemy import select
 
@@ -20,6 +22,7 @@ from appliance.results.stow import stow_token
 from appliance.results.webhook import signing_key
 from appliance.schema import set_aside
 from appliance.settings import Settings
+from appliance.uplink import identity_of
 from store_forward.database import reading
 from store_forward.errors import DatabaseUnusable, SpoolFull
 
@@ -51,12 +54,18 @@ def _secret(settings: Settings) -> CheckResult:
     if settings.cloud.url is None:
         return CheckResult("cloud", True, "none configured; what is uncertain waits for a person")
     try:
+        identity = identity_of(settings)
         token = secret(settings.cloud.token_file, settings.cloud.token_variable)
     except ConfigurationInvalid as invalid:
         return CheckResult("cloud", False, "; ".join(invalid.problems))
+    if identity is not None and identity.exists:
+        _, end = identity.span()
+        until = datetime.fromtimestamp(end, UTC)
+        words = f"{settings.cloud.url}, known there by a certificate until {until:%Y-%m-%d}"
+        return CheckResult("cloud", end > time.time(), words)
     if token is None:
-        repair = f"set {settings.cloud.token_variable} or cloud.token_file"
-        return CheckResult("cloud", False, f"no token for {settings.cloud.url}: {repair}")
+        repair = f"scanside enrol, or set {settings.cloud.token_variable} or cloud.token_file"
+        return CheckResult("cloud", False, f"neither certificate nor token for {settings.cloud.url}: {repair}")
     return CheckResult("cloud", True, settings.cloud.url)
 
 

@@ -47,7 +47,7 @@ def _own_certificate(tls: DicomTls, now: float) -> CheckResult:
 def _to_pacs(peer: Pacs) -> CheckResult:
     assert peer.tls is not None
     try:
-        client_context(peer.tls, peer.name)
+        client_context(peer.tls, f"pacs {peer.name}")
     except ConfigurationInvalid as invalid:
         return CheckResult(f"pacs {peer.name}", False, "; ".join(invalid.problems))
     return CheckResult(f"pacs {peer.name}", True, "TLS files are usable")

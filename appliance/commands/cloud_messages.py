@@ -53,9 +53,9 @@ def send_to(
     """Number the message for each box. Raises typer.BadParameter: it is not said, or cannot be, to which."""
     if bool(boxes) == all_boxes:
         raise typer.BadParameter("say to whom: --box NAME, which may be repeated, or --all")
-    if wrong := [box for box in boxes if _BOX.fullmatch(box) is None]:
-        raise typer.BadParameter(f"{wrong[0]!r} can be no box_id")
-    with _database(settings) as engine, writing(engine) as connection:
+    for box in boxes:
+        require_box_id(box)
+    with cloud_database(settings) as engine, writing(engine) as connection:
         to = messages.known_boxes(connection) if all_boxes else list(dict.fromkeys(boxes))
         if not to:
             raise typer.BadParameter("no box has asked for answers yet; name one with --box")
@@ -63,9 +63,15 @@ def send_to(
     return [{"seq": number, "box": box} for number, box in zip(numbers, to, strict=True)]
 
 
+def require_box_id(box: str) -> None:
+    """Raises typer.BadParameter: no box can be called so."""
+    if _BOX.fullmatch(box) is None:
+        raise typer.BadParameter(f"{box!r} can be no box_id")
+
+
 def sent_messages(settings: Settings, box: str | None, limit: int) -> list[dict[str, Any]]:
     """What was sent, the newest first, as plain values."""
-    with _database(settings) as engine, reading(engine) as connection:
+    with cloud_database(settings) as engine, reading(engine) as connection:
         return [asdict(one) for one in messages.sent(connection, box, limit)]
 
 
@@ -84,7 +90,7 @@ def _lines(body: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _database(settings: Settings) -> Iterator[Engine]:
+def cloud_database(settings: Settings) -> Iterator[Engine]:
     """The endpoint's database, which the endpoint may have open at the same time."""
     path = settings.home / "cloud" / "cloud.sqlite"
     if not path.exists():

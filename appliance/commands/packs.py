@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from appliance.audit.events import EventType, Outcome, Participant, Subject, alert
+from appliance.audit.trail import record
+from appliance.commands.audit import whoever
+from appliance.home import open_home
 from appliance.pack_store import Installed, TakenIntoUse, verified_in
 from appliance.packs import installed_folder_of, registry_of
 from appliance.settings import Settings
@@ -17,6 +22,7 @@ from models.installed import installed_packs
 from models.opening import open_runner
 from models.pack import ModelPack, load_pack
 from models.registry import SHIPPED
+from store_forward.database import writing
 
 
 def list_packs(settings: Settings) -> Iterator[dict[str, Any]]:
@@ -57,6 +63,16 @@ def pack_line(row: dict[str, Any]) -> str:
     words = f"{row['name']:<34} {row['version']:<8} {row['role']:<6} {row['precision']:<5}"
     source = "" if row["state"] == row["source"] else f" ({row['source']})"
     return f"{words} {size:5.1f} MB  {row['digest'][:12]}  {row['state']}{source}"
+
+
+def note_pack(settings: Settings, what: str, name: str, outcome: Outcome = Outcome.SUCCESS) -> None:
+    """Put into the audit trail what a person did with a pack, or tried to."""
+    home = open_home(settings)
+    who = Participant(whoever(), requestor=True)
+    event = alert(EventType.SOFTWARE_CONFIGURATION, [who], what, (Subject("pack", name),), outcome)
+    with writing(home.engine) as connection:
+        record(connection, event, time.time())
+    home.engine.dispose()
 
 
 def verify(path: Path, settings: Settings) -> ModelPack:

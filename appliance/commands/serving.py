@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 
 import structlog
 
+from appliance.audit.events import EventType, application
+from appliance.audit.trail import record
 from appliance.configuration import secret
 from appliance.dicomweb.door import dicomweb_token
 from appliance.disk.upkeep import prepare_home
 from appliance.errors import ConfigurationInvalid
+from appliance.home import Home
 from appliance.packs import installed_folder_of
 from appliance.privacy.package import site_key
 from appliance.process import PROCESSES, run_process
@@ -24,6 +29,7 @@ from appliance.supervisor import Supervisor, ends_at_once, stop_event
 from appliance.tls import server_context
 from store_forward.cloud.serve import run_analysis, run_endpoint
 from store_forward.cloud.settings import CloudSettings
+from store_forward.database import writing
 
 _CLOUD_PROCESSES = ("cloud-endpoint", "cloud-analysis")
 
@@ -33,6 +39,7 @@ def serve_box(settings: Settings, config: Path | None) -> None:
     _log_to_stderr()
     home = prepare_home(settings)  # made and looked over once here, so that the processes find it
     site_key(home.site_key_path)
+    _note(home, EventType.APPLICATION_START)
     home.engine.dispose()
     secret(settings.cloud.token_file, settings.cloud.token_variable)  # a missing secret is said now, not at night
     standby_token(settings)  # likewise
@@ -51,7 +58,16 @@ def serve_box(settings: Settings, config: Path | None) -> None:
     sys.stdout.write(f"page   http://{page.host}:{page.port}/\n")
     sys.stdout.write("Research use only, not for diagnosis.\n")
     sys.stdout.flush()
-    Supervisor(_commands(tuple(PROCESSES), config), settings.limits.restarts_per_minute).run()
+    try:
+        Supervisor(_commands(tuple(PROCESSES), config), settings.limits.restarts_per_minute).run()
+    finally:
+        _note(home, EventType.APPLICATION_STOP)
+        home.engine.dispose()
+
+
+def _note(home: Home, what: EventType) -> None:
+    with writing(home.engine) as connection:
+        record(connection, application(what, f"scanside {version('scanside')}"), time.time())
 
 
 def serve_cloud(settings: Settings, config: Path | None) -> None:
@@ -89,10 +105,10 @@ def cloud_settings(settings: Settings) -> CloudSettings:
     """The endpoint's own settings out of the whole configuration."""
     own = settings.cloud_endpoint
     token = secret(own.token_file, own.token_variable)
-    if token is None:
+    if token is None and not own.certificates_only:
         repair = f"set the environment variable {own.token_variable} or cloud_endpoint.token_file"
         raise ConfigurationInvalid("cloud endpoint", (f"there is no token for boxes to show; {repair}",))
-    if len(token) < 16:
+    if token is not None and len(token) < 16:
         raise ConfigurationInvalid("cloud endpoint", ("its token is shorter than 16 characters; make a longer one",))
     marks = settings.limits.free_disk
     return CloudSettings(
@@ -106,6 +122,8 @@ def cloud_settings(settings: Settings) -> CloudSettings:
         free_warn_bytes=marks.warn_bytes,
         certificate=own.certificate,
         private_key=own.private_key,
+        certificates_only=own.certificates_only,
+        certificate_days=own.certificate_days,
         packs=settings.triage.packs,
         installed_packs=installed_folder_of(settings),
     )

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, insert, literal, or_, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from appliance.audit.kept import study_deleted
 from appliance.disk.removals import DELETED, ask_removal, remove_some
 from appliance.disk.tables import DeletionState, deletions, removals
 from appliance.history import record_event
@@ -81,6 +82,7 @@ class Retention:
             )
             if done.rowcount:
                 record_event(connection, uid, now, "deleted", "by retention; decision, history and receipts are kept")
+                study_deleted(connection, uid, "retention", now)
                 log.info("study.deleted", by="retention")
 
 

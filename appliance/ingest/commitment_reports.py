@@ -132,7 +132,7 @@ def _handshake(address: ReportAddress) -> ClientTls | None:
     if address.tls is None:
         return None
     try:
-        return client_context(address.tls, address.host)
+        return client_context(address.tls, f"pacs {address.host}")
     except ConfigurationInvalid as invalid:
         log.error("commitment.tls_unusable", why="; ".join(invalid.problems))
         raise NotReported("tls_unusable", peer=True) from None

@@ -223,7 +223,7 @@ def _contexts(sop_class_uid: str, transfer_syntax_uid: str) -> list[Presentation
 def _handshake(settings: PacsTls, host: str) -> ClientTls:
     """Read the files anew, so that renewed ones count at once. Raises DeliveryDeferred: they cannot be used."""
     try:
-        return client_context(settings, host)
+        return client_context(settings, f"pacs {host}")
     except ConfigurationInvalid as invalid:
         raise DeliveryDeferred("pacs_tls_unusable", "; ".join(invalid.problems)) from None
 

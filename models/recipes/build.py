@@ -40,7 +40,7 @@ def trained(
     file = weights / f"{task.name}-{name}.pt"
     if file.exists():
         network = MapClassifier(plan.architecture, task.outputs)
-        network.load_state_dict(torch.load(file))
+        network.load_state_dict(torch.load(file, weights_only=True))
         return network.eval()
     console.rule(f"{task.name}: {name} ({plan.architecture})")
     network, aucs = train(task, plan, (parts["train"], parts["calibration"]), teachers)

@@ -22,15 +22,21 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from store_forward import protocol
+from store_forward.cloud.authority import Authority
+from store_forward.cloud.boxes import Boxes
 from store_forward.cloud.errors import UploadRefused
+from store_forward.cloud.peer import PEER_CERTIFICATE
 from store_forward.cloud.reception import Reception
 from store_forward.cloud.settings import CloudSettings
 from store_forward.cloud.uploads import Upload
-from store_forward.protocol import BoxId, Outcomes, Receipt, UploadMetadata
+from store_forward.database import open_database
+from store_forward.protocol import BoxId, Enrolment, Outcomes, Receipt, Renewal, UploadMetadata
 
 log = structlog.get_logger()
 _OURS: Final = {protocol.TUS_RESUMABLE: protocol.TUS_VERSION, "Cache-Control": "no-store"}
 _LARGEST_OUTCOMES_BYTES: Final = 1_048_576
+_LARGEST_REQUEST_BYTES: Final = 16_384
+_NO_TOKEN: Final = "the token is wrong or missing"
 
 
 class _AnswersQuery(BaseModel):
@@ -41,28 +47,44 @@ class _AnswersQuery(BaseModel):
     wait_s: Annotated[float, Field(ge=0)] = 0.0
 
 
-class _BearerToken:
-    """Lets nobody past who does not show the token; compares in constant time."""
+class _Door:
+    """Lets in who shows a box's certificate or, where that is enough, the token; compared in constant time.
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
+    ``request.state.box`` is the box that a certificate names, None with the token.
+    """
+
+    def __init__(self, app: ASGIApp, token: str | None, boxes: Boxes, certificates_only: bool) -> None:
         self._app = app
-        self._expected = f"Bearer {token}".encode()
+        self._expected = None if token is None else f"Bearer {token}".encode()
+        self._boxes = boxes
+        self._certificates_only = certificates_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            shown = dict(scope["headers"]).get(b"authorization", b"")
-            if not hmac.compare_digest(shown, self._expected):
-                refusal = JSONResponse({"error": "the token is wrong or missing"}, 401, {"WWW-Authenticate": "Bearer"})
+        if scope["type"] == "http" and scope["path"] != protocol.ENROLMENTS_PATH:
+            state = scope.setdefault("state", {})
+            state["box"] = await run_in_threadpool(self._boxes.who, state.get(PEER_CERTIFICATE))
+            if state["box"] is None and not self._is_token_enough(scope):
+                why = "the box's certificate is missing or was taken back" if self._certificates_only else _NO_TOKEN
+                refusal = JSONResponse({"error": why}, 401, {"WWW-Authenticate": "Bearer"})
                 await refusal(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+    def _is_token_enough(self, scope: Scope) -> bool:
+        if self._expected is None or (self._certificates_only and scope["path"] != protocol.HEALTH_PATH):
+            return False
+        shown = dict(scope["headers"]).get(b"authorization", b"")
+        return hmac.compare_digest(shown, self._expected)
 
 
 class Endpoint:
     """The requests a box can make."""
 
-    def __init__(self, reception: Reception, settings: CloudSettings, stopping: Callable[[], bool]) -> None:
+    def __init__(
+        self, reception: Reception, boxes: Boxes, settings: CloudSettings, stopping: Callable[[], bool]
+    ) -> None:
         self._reception = reception
+        self._boxes = boxes
         self._settings = settings
         self._stopping = stopping
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -72,6 +94,7 @@ class Endpoint:
         _require_version(request)
         size_bytes = _whole_number(request, protocol.UPLOAD_LENGTH)
         metadata = _metadata(request)
+        _require_own(request, metadata.box)
         async with self._alone_with(protocol.upload_id(metadata)):
             found = await run_in_threadpool(self._reception.create, metadata, size_bytes, time.time())
         location = {"Location": f"{protocol.UPLOADS_PATH}/{protocol.upload_id(metadata)}"}
@@ -81,6 +104,8 @@ class Endpoint:
         """HEAD /v1/uploads/{name}: how far it has got, or its receipt."""
         _require_version(request)
         found = await run_in_threadpool(self._reception.look, request.path_params["name"], time.time())
+        if isinstance(found, Upload):
+            _require_own(request, found.metadata.box)
         return _standing(found, 200)
 
     async def take(self, request: Request) -> Response:
@@ -93,6 +118,7 @@ class Endpoint:
         async with self._alone_with(name):
             found = await run_in_threadpool(self._reception.look, name, time.time())
             if isinstance(found, Upload):
+                _require_own(request, found.metadata.box)
                 if found.offset != offset:
                     raise UploadRefused(protocol.OFFSET_CONFLICT, "not where the upload stands", offset=found.offset)
                 await self._fill(request, found, offset)
@@ -105,6 +131,7 @@ class Endpoint:
             query = _AnswersQuery.model_validate(dict(request.query_params))
         except ValidationError as error:
             raise UploadRefused(400, "box, after and wait_s are not as they must be") from error
+        _require_own(request, query.box)
         await run_in_threadpool(self._reception.meet, query.box, time.time())
         clock = asyncio.get_running_loop().time
         until = clock() + min(query.wait_s, self._settings.max_wait_s)
@@ -118,18 +145,38 @@ class Endpoint:
     async def outcomes(self, request: Request) -> Response:
         """POST /v1/outcomes: what became of messages; 204 when it is kept."""
         _require_version(request)
-        body = bytearray()
-        pieces = aiter(request.stream())
-        while (piece := await self._next_piece(pieces)) is not None:
-            body += piece
-            if len(body) > _LARGEST_OUTCOMES_BYTES:
-                raise UploadRefused(protocol.TOO_LARGE, f"outcomes have at most {_LARGEST_OUTCOMES_BYTES} bytes")
+        body = await self._body(request, _LARGEST_OUTCOMES_BYTES)
         try:
-            told = Outcomes.model_validate_json(bytes(body))
+            told = Outcomes.model_validate_json(body)
         except ValidationError as error:
             raise UploadRefused(400, "these are no outcomes") from error
+        _require_own(request, told.box)
         await run_in_threadpool(self._reception.note, told)
         return Response(status_code=204, headers=_OURS)
+
+    async def enrol(self, request: Request) -> Response:
+        """POST /v1/enrolments: 201 with a box's first certificate, for a one-time code."""
+        body = await self._body(request, _LARGEST_REQUEST_BYTES)
+        try:
+            asked = Enrolment.model_validate_json(body)
+        except ValidationError as error:
+            raise UploadRefused(400, "this is no enrolment") from error
+        made = await run_in_threadpool(self._boxes.enrol, asked)
+        log.info("box.enrolled", box=asked.box)
+        return Response(made.model_dump_json(), 201, _OURS, "application/json")
+
+    async def renew(self, request: Request) -> Response:
+        """POST /v1/certificates: 201 with the next certificate of the box that shows one."""
+        if request.state.box is None:
+            raise UploadRefused(403, "only a box that shows its certificate gets the next one")
+        body = await self._body(request, _LARGEST_REQUEST_BYTES)
+        try:
+            asked = Renewal.model_validate_json(body)
+        except ValidationError as error:
+            raise UploadRefused(400, "this is no renewal") from error
+        made = await run_in_threadpool(self._boxes.renew, request.state.box, asked.request)
+        log.info("box.renewed", box=request.state.box)
+        return Response(made.model_dump_json(), 201, _OURS, "application/json")
 
     async def health(self, _request: Request) -> Response:
         """GET /v1/health: how many cases stand in each state, and how much room the disk has."""
@@ -169,6 +216,16 @@ class Endpoint:
             if piece:
                 await run_in_threadpool(self._reception.append, upload, piece)
 
+    async def _body(self, request: Request, most: int) -> bytes:
+        """A small body, whole. Raises UploadRefused when it is larger or breaks off."""
+        body = bytearray()
+        pieces = aiter(request.stream())
+        while (piece := await self._next_piece(pieces)) is not None:
+            body += piece
+            if len(body) > most:
+                raise UploadRefused(protocol.TOO_LARGE, f"this has at most {most} bytes")
+        return bytes(body)
+
     async def _next_piece(self, pieces: AsyncIterator[bytes]) -> bytes | None:
         try:
             async with asyncio.timeout(self._settings.silence_s):
@@ -198,7 +255,10 @@ def build_app(settings: CloudSettings, stopping: Callable[[], bool] = lambda: Fa
     DatabaseUnusable and OSError at once if the home folder cannot be used.
     """
     reception = Reception(settings)
-    endpoint = Endpoint(reception, settings, stopping)
+    authority = Authority(settings.authority)
+    engine = open_database(settings.database)
+    boxes = Boxes(engine, authority, settings.certificate_days, time.time)
+    endpoint = Endpoint(reception, boxes, settings, stopping)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -208,6 +268,7 @@ def build_app(settings: CloudSettings, stopping: Callable[[], bool] = lambda: Fa
         with suppress(asyncio.CancelledError):
             await sweeper
         reception.close()
+        engine.dispose()
 
     return Starlette(
         routes=[
@@ -216,9 +277,11 @@ def build_app(settings: CloudSettings, stopping: Callable[[], bool] = lambda: Fa
             Route(f"{protocol.UPLOADS_PATH}/{{name}}", endpoint.take, methods=["PATCH"]),
             Route(protocol.ANSWERS_PATH, endpoint.answers, methods=["GET"]),
             Route(protocol.OUTCOMES_PATH, endpoint.outcomes, methods=["POST"]),
+            Route(protocol.ENROLMENTS_PATH, endpoint.enrol, methods=["POST"]),
+            Route(protocol.CERTIFICATES_PATH, endpoint.renew, methods=["POST"]),
             Route(protocol.HEALTH_PATH, endpoint.health, methods=["GET"]),
         ],
-        middleware=[Middleware(_BearerToken, token=settings.token)],
+        middleware=[Middleware(_Door, token=settings.token, boxes=boxes, certificates_only=settings.certificates_only)],
         exception_handlers={UploadRefused: _refuse, ClientDisconnect: _hang_up},
         lifespan=lifespan,
     )
@@ -253,6 +316,13 @@ def _standing(found: Upload | Receipt, status: int, extra: dict[str, str] | None
 def _require_version(request: Request) -> None:
     if request.headers.get(protocol.TUS_RESUMABLE) != protocol.TUS_VERSION:
         raise UploadRefused(412, f"this endpoint speaks tus {protocol.TUS_VERSION}")
+
+
+def _require_own(request: Request, box: str) -> None:
+    """A certificate speaks for its own box only."""
+    shown = getattr(request.state, "box", None)
+    if shown is not None and shown != box:
+        raise UploadRefused(403, "this certificate is another box's")
 
 
 def _require_fits(size_bytes: int, room: int) -> None:

@@ -9,6 +9,7 @@ import fcntl
 import resource
 import shutil
 import signal
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,10 +26,12 @@ from models.pixels import PixelLimits
 from models.registry import SHIPPED, Registry
 from models.triage import Triage
 from store_forward.cloud.analysis import Analysis
+from store_forward.cloud.authority import Authority
 from store_forward.cloud.cases import CLOUD_METADATA
 from store_forward.cloud.endpoint import build_app
 from store_forward.cloud.errors import AlreadyRunning
 from store_forward.cloud.heads import Heads
+from store_forward.cloud.peer import TellingProtocol
 from store_forward.cloud.settings import CloudSettings
 from store_forward.database import create_schema, open_database
 from store_forward.durable import make_folder
@@ -64,7 +67,7 @@ def build_server(settings: CloudSettings) -> uvicorn.Server:
         app,
         host=settings.host,
         port=settings.port,
-        http="h11",
+        http=TellingProtocol,
         ws="none",
         lifespan="on",
         log_level="warning",
@@ -75,6 +78,8 @@ def build_server(settings: CloudSettings) -> uvicorn.Server:
         timeout_graceful_shutdown=_GRACE_S,
         ssl_certfile=settings.certificate,
         ssl_keyfile=settings.private_key,
+        ssl_ca_certs=str(Authority(settings.authority).ca_file) if settings.certificate else None,
+        ssl_cert_reqs=ssl.CERT_OPTIONAL if settings.certificate else ssl.CERT_NONE,
     )
     running.append(uvicorn.Server(config))
     return running[0]

@@ -17,7 +17,11 @@ class CloudSettings(BaseModel):
     home: Path
     host: str = "127.0.0.1"
     port: int = Field(default=8443, ge=0, le=65535)
-    token: str = Field(min_length=8, repr=False, description="what every box must show")
+    token: str | None = Field(
+        default=None, min_length=8, repr=False, description="what boxes without a certificate must show; none: nothing"
+    )
+    certificates_only: bool = Field(default=False, description="only boxes with a certificate of ours are let in")
+    certificate_days: float = Field(default=90.0, gt=0, le=3650, description="how long a box's certificate counts")
     certificate: Path | None = Field(default=None, description="TLS certificate chain, PEM")
     private_key: Path | None = Field(default=None, description="TLS private key, PEM")
 
@@ -54,12 +58,21 @@ class CloudSettings(BaseModel):
     def _tls_is_whole(self) -> CloudSettings:
         if (self.certificate is None) != (self.private_key is None):
             raise ValueError("certificate and private_key go together")
+        if self.certificates_only and self.certificate is None:
+            raise ValueError("certificates_only needs TLS: certificate and private_key")
+        if self.token is None and not self.certificates_only:
+            raise ValueError("without a token only certificates_only lets boxes in")
         return self
 
     @property
     def database(self) -> Path:
         """The endpoint's own database file."""
         return self.home / "cloud.sqlite"
+
+    @property
+    def authority(self) -> Path:
+        """Where the authority that vouches for boxes lies."""
+        return self.home / "authority"
 
     @property
     def spool(self) -> Path:

@@ -63,9 +63,14 @@ def sections() -> Iterator[tuple[str, type[BaseModel]]]:
         if model is None:
             continue
         yield (f"[[{name}]]" if typing.get_origin(field.annotation) is tuple else f"[{name}]"), model
-        for key, inner in model.model_fields.items():
-            if (nested := _model_in(inner.annotation)) is not None:
-                yield (f"[{name}.{key}.NAME]" if nested is CallingPeer else f"[{name}.{key}]"), nested
+        yield from _within(name, model)
+
+
+def _within(name: str, model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
+    for key, inner in model.model_fields.items():
+        if (nested := _model_in(inner.annotation)) is not None:
+            yield (f"[{name}.{key}.NAME]" if nested is CallingPeer else f"[{name}.{key}]"), nested
+            yield from _within(f"{name}.{key}", nested)
 
 
 def configuration() -> str:

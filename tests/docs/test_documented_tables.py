@@ -34,7 +34,7 @@ def test_the_configuration_table_names_every_key() -> None:
     shown = configuration()
     for name, model in sections():
         for key, field in model.model_fields.items():
-            nested = key in ("peers", "tls") or (model is Settings and key != "home")
+            nested = key in ("peers", "tls", "syslog") or (model is Settings and key != "home")
             assert nested or f"| `{key}` |" in shown, f"{name} {key}"
             assert nested or field.description, f"{name} {key} has no description"
 
@@ -56,7 +56,7 @@ def test_the_commands_of_the_contract_are_there() -> None:
     """Scripts depend on these names; each stands in the command-line reference with a sentence."""
     names = {path.split()[1] for path, _ in all_commands()}
     contract = {"serve", "cloud", "demo", "triage", "evaluate", "status", "outbox", "models", "check"}
-    assert contract | {"deidentify", "bench", "import"} == names
+    assert contract | {"deidentify", "bench", "import", "audit", "enrol"} == names
     assert all(command.help for _, command in all_commands())
     assert "`scanside run`" not in commands()
 

@@ -14,7 +14,7 @@ from appliance.cli import app
 COMMANDS = (
     ["serve"], ["cloud"], ["demo"], ["triage"], ["evaluate"], ["status"], ["check"], ["deidentify"], ["bench"],
     ["outbox", "list"], ["outbox", "show"], ["outbox", "retry"], ["outbox", "park"], ["outbox", "export"],
-    ["models", "list"], ["models", "verify"], ["models", "selftest"],
+    ["models", "list"], ["models", "verify"], ["models", "selftest"], ["audit", "verify"], ["audit", "list"],
 )  # fmt: skip
 RUN_UNTIL_STOPPED = (["serve"], ["cloud"])
 

@@ -23,7 +23,7 @@ def settings(tmp_path: Path) -> DicomTls:
 
 def test_only_what_bcp_195_allows(settings: DicomTls) -> None:
     """TLS 1.2 at least; every suite of 1.2 with ephemeral keys and authenticated encryption."""
-    for context in (server_context(settings), client_context(PacsTls(ca=settings.client_ca), "archive")):
+    for context in (server_context(settings), client_context(PacsTls(ca=settings.client_ca), "pacs archive")):
         assert context.minimum_version == ssl.TLSVersion.TLSv1_2
         suites = [suite["name"] for suite in context.get_ciphers() if suite["protocol"] == "TLSv1.2"]
         assert "ECDHE-RSA-AES256-GCM-SHA384" in suites
@@ -42,7 +42,7 @@ def test_files_that_do_not_fit_are_named(settings: DicomTls, tmp_path: Path) -> 
         with pytest.raises(ConfigurationInvalid, match="cannot be used"):
             server_context(settings.model_copy(update=change))
     with pytest.raises(ConfigurationInvalid, match=r"tls\.ca"):
-        client_context(PacsTls(ca=tmp_path / "missing.pem"), "archive")
+        client_context(PacsTls(ca=tmp_path / "missing.pem"), "pacs archive")
 
 
 def test_renewed_files_count(settings: DicomTls, tmp_path: Path) -> None:

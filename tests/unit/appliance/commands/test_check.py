@@ -130,7 +130,8 @@ def test_a_cloud_without_a_token(
     """Missing, empty, or there."""
     config.write_text(config.read_text() + '[cloud]\nurl = "https://cloud.example.org"\n')
     missing = bad(scanside("check", "--json"))["cloud"]
-    assert missing == "no token for https://cloud.example.org: set SCANSIDE_CLOUD_TOKEN or cloud.token_file"
+    repair = "scanside enrol, or set SCANSIDE_CLOUD_TOKEN or cloud.token_file"
+    assert missing == f"neither certificate nor token for https://cloud.example.org: {repair}"
     monkeypatch.setenv("SCANSIDE_CLOUD_TOKEN", "t" * 20)
     assert scanside("check", "--json").status == 0
     (tmp_path / "token").write_text("")
