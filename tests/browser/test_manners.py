@@ -62,6 +62,14 @@ def test_axe_finds_nothing(
     assert found == []
 
 
+def test_axe_would_find_something(browser: Browser, address: str) -> None:
+    """The rules are awake: grey on grey, a picture without words, a page without a language."""
+    with opened(browser, address) as page:
+        page.set_content("<p style='color: #999; background: #aaa'>grey</p><img src='x.png'><input>")
+        found = {one["id"] for one in Axe().run(page, options=RULES).response["violations"]}
+    assert {"color-contrast", "image-alt", "label", "html-has-lang"} <= found
+
+
 def test_a_keyboard_reaches_everything_and_leaves_again(browser: Browser, address: str, paths: list[str]) -> None:
     """The skip link first, then every control in the order of the page, each with a visible mark, and out."""
     with opened(browser, address) as page:

@@ -53,8 +53,7 @@ class Loose(HTMLParser):
         spoken = [value or "" for name, value in attrs if name in SPOKEN]
         self._texts += [value for value in spoken if tag not in ("code", "time")]
         if tag not in VOID:
-            data = any(name in ("translate", "hidden") and value != "" for name, value in attrs)
-            data |= tag == "option" and any(name == "lang" for name, _ in attrs)  # a language, by its own name
+            data = tag != "html" and any(name in ("translate", "lang") for name, _ in attrs)
             self._open.append("data" if data else tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -142,6 +141,8 @@ def test_the_problem_page_and_the_frame_are_translated(bracketed: Rows) -> None:
 
 
 def test_the_search_finds_what_was_forgotten() -> None:
-    """Also in what is only read out, and not in what is data."""
-    page = '<p aria-label="Unsaid">⟦a ⟦b⟧ known⟧ <b>Forgotten</b><br><code>abc</code> 12 kB</p>'
+    """Also in what is only read out, and not in what is data or said in a language of its own."""
+    page = (
+        '<p aria-label="Unsaid">⟦a ⟦b⟧ known⟧ <b>Forgotten</b><br><code>abc</code> 12 kB <i lang="fr">Français</i></p>'
+    )
     assert Loose(page).words() == {"unsaid", "forgotten"}
