@@ -44,7 +44,10 @@ class StartWatch:
             self._path = home / STANDING
             self._write()
             os.environ[STANDING_VARIABLE] = str(self._path)
-            yield
+            try:
+                yield
+            finally:
+                self._path.unlink(missing_ok=True)  # of a box that does not run there is nothing to say
 
     def look(self, supervisor: Supervisor) -> bool:
         """Let what is held start when it can; True when all is to be planned anew."""
