@@ -14,8 +14,8 @@ from typing import Final
 import structlog
 
 from appliance.start.obstacles import obstacles, process_of
-from appliance.start.plan import Plan, make_plan, problems_now, stamp_of
-from appliance.start.standing import STANDING, STANDING_VARIABLE, said, write_standing
+from appliance.start.plan import Plan, make_plan, problems_now
+from appliance.start.standing import STANDING, STANDING_VARIABLE, said, stamp_of, write_standing
 from appliance.supervisor import Supervisor
 from store_forward.errors import DatabaseUnusable
 

@@ -147,19 +147,13 @@ def test_what_is_held_starts_when_it_is_let_go_and_another_is_renewed(tmp_path: 
     assert sorted(lines(log)) == ["held", "renewed", "renewed", "steady"]
 
 
-def test_it_ends_when_there_is_something_else_to_start(tmp_path: Path, run: Run) -> None:
+def test_it_ends_when_there_is_something_else_to_start(tmp_path: Path) -> None:
     """And ends its processes; whoever asked it to can begin anew."""
     log = tmp_path / "log"
-    supervised = Supervisor({"a": shell(f"echo $$ >> {log}; exec sleep 60")}, 30)
-    done = threading.Event()
-    ran = supervised.run
-
-    def until_started() -> None:
-        ran(lambda: bool(lines(log)))
-        done.set()
-
-    supervised.run = until_started  # type: ignore[method-assign]
-    run(supervised, done.is_set)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    Supervisor({"a": shell(f"echo $$ >> {log}; exec sleep 60")}, 30).run(lambda: bool(lines(log)))
+    for number, handler in before.items():
+        signal.signal(number, handler)
     assert not Path(f"/proc/{lines(log)[0]}").exists()
 
 
