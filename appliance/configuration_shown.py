@@ -1,6 +1,6 @@
 """The configuration in force, setting by setting: value, default, where it comes from and what it means.
 
-Secrets never stand in it: the file names files and variables that hold them. A password inside of a URL is masked.
+Secrets never stand in it: the file names files and variables that hold them. What may be one inside of a URL is masked.
 """
 
 from __future__ import annotations
@@ -132,9 +132,11 @@ def _toml(value: object) -> str:
 
 
 def _masked(value: Any) -> Any:
-    if not isinstance(value, str) or "@" not in value:
-        return value
-    parts = urlsplit(value)
-    if not parts.scheme or (parts.password is None and parts.username is None):
-        return value
-    return parts._replace(netloc=f"{MASK}@{parts.netloc.rpartition('@')[2]}").geturl()
+    return masked_url(value) if isinstance(value, str) and value.startswith(("http://", "https://")) else value
+
+
+def masked_url(url: str) -> str:
+    """An address without what may be secret in it: user and password, and what stands behind a question mark."""
+    parts = urlsplit(url)
+    host = f"{MASK}@{parts.netloc.rpartition('@')[2]}" if "@" in parts.netloc else parts.netloc
+    return parts._replace(netloc=host, query=MASK if parts.query else "").geturl()

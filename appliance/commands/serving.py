@@ -58,7 +58,7 @@ def serve_box(config: Path | None) -> bool:
         _note(plan, EventType.APPLICATION_STOP)
         if not stop.is_set():
             plan = make_plan(config, time.time())
-    return not plan.refused and not watch.lacking
+    return not plan.refused and not any(one.holds for one in watch.lacking)
 
 
 def _announce(plan: Plan) -> None:

@@ -15,8 +15,6 @@ from appliance.start.in_force import home_of, keep, kept, page_of
 from appliance.start.obstacles import Obstacle, obstacles
 from appliance.start.standing import Standing, said
 
-Stamp = tuple[int, int, int] | None
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -105,15 +103,6 @@ def _copied(settings: Settings, file: Path | None, text: str, now: float) -> Pat
 def _home_problem(settings: Settings, error: OSError) -> Problem:
     repair = "give a folder that this user may write to, on a disk that works"
     return Problem("home", f"cannot be used: {error.strerror or error}", repair, value=f" = {str(settings.home)!r}")
-
-
-def stamp_of(file: Path | None) -> Stamp:
-    """Another value whenever the file is another one; None when there is none."""
-    try:
-        status = file.stat() if file else None
-    except OSError:
-        return None
-    return (status.st_mtime_ns, status.st_ino, status.st_size) if status else None
 
 
 def problems_now(file: Path) -> tuple[Problem, ...]:

@@ -17,6 +17,8 @@ SAFE_PAGE: Final = "safe-page"
 #: In the environment of the page of safe mode: where that file lies.
 STANDING_VARIABLE: Final = "SCANSIDE_STANDING"
 
+Stamp = tuple[int, int, int] | None
+
 
 class Said(BaseModel):
     """One problem, and what is not started because of it."""
@@ -80,3 +82,12 @@ def read_standing(path: Path) -> Standing:
         return Standing.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValidationError, UnicodeDecodeError):
         return Standing()
+
+
+def stamp_of(file: Path | None) -> Stamp:
+    """Another value whenever the file is another one; None when there is none."""
+    try:
+        status = file.stat() if file else None
+    except OSError:
+        return None
+    return (status.st_mtime_ns, status.st_ino, status.st_size) if status else None

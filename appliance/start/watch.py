@@ -14,8 +14,8 @@ from typing import Final
 import structlog
 
 from appliance.start.obstacles import obstacles, process_of
-from appliance.start.plan import Plan, make_plan, problems_now, stamp_of
-from appliance.start.standing import STANDING, STANDING_VARIABLE, said, write_standing
+from appliance.start.plan import Plan, make_plan, problems_now
+from appliance.start.standing import STANDING, STANDING_VARIABLE, said, stamp_of, write_standing
 from appliance.supervisor import Supervisor
 from store_forward.errors import DatabaseUnusable
 
@@ -44,7 +44,10 @@ class StartWatch:
             self._path = home / STANDING
             self._write()
             os.environ[STANDING_VARIABLE] = str(self._path)
-            yield
+            try:
+                yield
+            finally:
+                self._path.unlink(missing_ok=True)  # of a box that does not run there is nothing to say
 
     def look(self, supervisor: Supervisor) -> bool:
         """Let what is held start when it can; True when all is to be planned anew."""

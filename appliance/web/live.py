@@ -16,6 +16,7 @@ from appliance.results.probe_book import mark as probes_mark
 from appliance.schema import StudyState, devices, messages, processes, set_aside, studies, study_events
 from appliance.settings import Settings
 from appliance.standby.state import standing_row
+from appliance.start.standing import STANDING, stamp_of
 from appliance.web.box import Storage, Surroundings, storage, take_surroundings
 from appliance.web.standing import is_silent
 from hardware.readings import Meter, Readings
@@ -35,10 +36,11 @@ MACHINE_KEPT_S = 3.0
 _UNSETTLED = [state.value for state in StudyState if state is not StudyState.SETTLED]
 
 
-def state_digest(conn: Connection, now: float, disk: Storage) -> str:
+def state_digest(conn: Connection, now: float, disk: Storage, start: object = None) -> str:
     """A short digest that changes whenever something on the page does, and once a minute for the ages.
 
-    Every change of a study or delivery appends an event, so the newest event numbers stand for them all.
+    Every change of a study or delivery appends an event, so the newest event numbers stand for them all. ``start`` is
+    another value whenever what the supervisor says of the configuration changes.
     """
     c = studies.c
     by_state = select(c.state, func.count()).where(c.state.in_(_UNSETTLED)).group_by(c.state).order_by(c.state)
@@ -60,6 +62,7 @@ def state_digest(conn: Connection, now: float, disk: Storage) -> str:
         conn.scalar(select(func.count()).select_from(quarantined).where(quarantined.c.mended_at.is_(None))),
         conn.scalar(select(func.max(take_ups.c.done_at))),
         probes_mark(conn),
+        start,
         _of_two(conn),
         int(now // 60),
     ]
@@ -90,11 +93,20 @@ class Watch:
     def digest(self) -> str:
         """The digest as it was at most ``LOOK_EVERY_S`` ago. Raises sqlalchemy.exc.DatabaseError."""
         with self._lock:
+<<<<<<< HEAD
             taken, now = self._digest, self._clock()
             if taken is not None and 0 <= now - taken[0] < LOOK_EVERY_S:
                 return taken[1]
             with reading(self._engine) as conn:
                 self._digest = now, state_digest(conn, now, storage(conn, self._settings, self._spool))
+=======
+            now = self._clock()
+            if self._digest is None or not 0 <= now - self._digest[0] < LOOK_EVERY_S:
+                start = stamp_of(self._settings.home / STANDING)
+                with reading(self._engine) as conn:
+                    disk = storage(conn, self._settings, self._spool)
+                    self._digest = now, state_digest(conn, now, disk, start)
+>>>>>>> part-setup
             return self._digest[1]
 
     def surroundings(self) -> Surroundings:

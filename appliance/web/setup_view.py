@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import Connection, func, select
 
 from appliance.certificates import CertificateState, certificate_words
+from appliance.configuration_shown import masked_url
 from appliance.results.probe import CLOUD, PEER, can_be_called
 from appliance.results.probe_book import Entry, latest
 from appliance.schema import studies
@@ -131,13 +132,13 @@ def target_views(conn: Connection, settings: Settings) -> list[TargetView]:
 
 def _targets(settings: Settings) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
     if settings.cloud.url is not None:
-        yield CLOUD, "cloud", settings.cloud.url, ()
+        yield CLOUD, "cloud", masked_url(settings.cloud.url), ()
     for pacs in settings.pacs:
         yield pacs.name, "pacs", f"{pacs.ae_title} · {pacs.host}:{pacs.port}", (_way(pacs.tls), *pacs.results)
     for server in settings.stow:
-        yield server.name, "stow", server.url, server.results
+        yield server.name, "stow", masked_url(server.url), server.results
     for hook in settings.webhook:
-        yield hook.name, "webhook", hook.url, hook.events
+        yield hook.name, "webhook", masked_url(hook.url), hook.events
 
 
 def _way(tls: PacsTls | None) -> str:

@@ -20,6 +20,10 @@ addresses = ["192.0.2.7"]
 [cloud]
 url = "https://me:hush@cloud.example.org:8443"
 token_file = "/secret/token"
+[[webhook]]
+name = "alarm"
+url = "https://alarm.example.org/hook?key=hush"
+secret_file = "/secret/hook"
 [[pacs]]
 name = "archive"
 host = "10.0.0.5"
@@ -67,6 +71,7 @@ def test_nothing_secret_is_shown_or_handed_out(settings: Settings) -> None:
     whole = repr(settings_shown(settings)) + as_toml(settings)
     assert "hush" not in whole
     assert "•••@cloud.example.org:8443" in whole
+    assert "https://alarm.example.org/hook?•••" in whole
     assert "/secret/token" in whole
 
 
@@ -80,10 +85,10 @@ def test_the_search_finds_by_every_word(settings: Settings) -> None:
 
 
 def test_what_is_handed_out_means_the_same(settings: Settings) -> None:
-    """But for the password."""
+    """But for what is masked."""
     again = Settings.model_validate(tomllib.loads(as_toml(settings)))
     unmasked = again.cloud.model_copy(update={"url": settings.cloud.url})
-    assert again.model_copy(update={"cloud": unmasked}) == settings
+    assert again.model_copy(update={"cloud": unmasked, "webhook": settings.webhook}) == settings
 
 
 def test_the_defaults_can_be_handed_out() -> None:

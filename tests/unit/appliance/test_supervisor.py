@@ -129,6 +129,34 @@ def test_the_limit_of_restarts_holds(tmp_path: Path, run: Run) -> None:
     assert lines(log) == ["few", "few"]
 
 
+def test_what_is_held_starts_when_it_is_let_go_and_another_is_renewed(tmp_path: Path, run: Run) -> None:
+    """The rest runs on meanwhile."""
+    log = tmp_path / "log"
+    sleepers = {name: shell(f"echo {name} >> {log}; exec sleep 60") for name in ("held", "renewed", "steady")}
+    supervised = Supervisor(sleepers, 30)
+    supervised.held = frozenset({"held"})
+
+    def far_enough() -> bool:
+        if sorted(lines(log)) == ["renewed", "steady"]:
+            supervised.held = frozenset()
+        elif sorted(lines(log)) == ["held", "renewed", "steady"]:
+            supervised.renew("renewed")
+        return len(lines(log)) == 4
+
+    run(supervised, far_enough)
+    assert sorted(lines(log)) == ["held", "renewed", "renewed", "steady"]
+
+
+def test_it_ends_when_there_is_something_else_to_start(tmp_path: Path) -> None:
+    """And ends its processes; whoever asked it to can begin anew."""
+    log = tmp_path / "log"
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    Supervisor({"a": shell(f"echo $$ >> {log}; exec sleep 60")}, 30).run(lambda: bool(lines(log)))
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    assert not Path(f"/proc/{lines(log)[0]}").exists()
+
+
 CHILD = """
 import sys
 from appliance.supervisor import stop_event

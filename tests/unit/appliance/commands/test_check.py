@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from appliance.configuration import load_settings
+from appliance.demo.stage import free_port
 from appliance.disk.database_file import home_lock
 from appliance.errors import ReceiveError
-from appliance.home import Home
+from appliance.home import Home, open_home
 from appliance.ingest.admit import Admission
+from appliance.results.probe_book import latest
 from appliance.settings import Settings
-from store_forward.database import writing
+from store_forward.database import reading, writing
+from tests.certificates import Authority
 from tests.dicom_factory import as_bytes
 from tests.listening_webhook import SECRET
 from tests.small_box import NOW, image
@@ -197,3 +201,27 @@ def test_dicomweb_beyond_loopback_without_a_token(
     config.write_text(f"{before}[dicomweb]\nenabled = true\n")
     rows = {row["what"]: row["detail"] for row in scanside("check", "--json").rows}
     assert rows["dicomweb"] == "open to this machine without a token"
+
+
+def test_destinations_are_asked_only_when_told_to(scanside: Scanside, config: Path) -> None:
+    """One line for each, with cause and repair; who asked is kept for the page."""
+    archive = f'[[pacs]]\nname = "archive"\nhost = "127.0.0.1"\nport = {free_port()}\nae_title = "A"\n'
+    config.write_text(config.read_text() + archive)
+    assert not any(row["what"].startswith("asked") for row in scanside("check", "--json").rows)
+    ended = scanside("check", "--destinations", "--json")
+    said = bad(ended)["asked archive"]
+    assert "pacs_unreachable: the archive cannot be reached or broke off after " in said
+    assert said.endswith("look at host and port, whether the archive runs, and at the network and firewalls between")
+    home = open_home(load_settings(config))
+    with reading(home.engine) as connection:
+        assert latest(connection)["archive"].asked_by == "scanside check"
+    home.engine.dispose()
+
+
+def test_a_certificate_that_has_ended_is_bad(scanside: Scanside, config: Path, tmp_path: Path) -> None:
+    """With the key of the configuration that names it."""
+    own = Authority(tmp_path).vouch("box", expired=True)
+    files = f'certificate = "{own.certificate}"\nprivate_key = "{own.private_key}"\nrequire_client_certificate = false'
+    config.write_text(config.read_text() + f"[dicom.tls]\n{files}\n")
+    assert "has ended; renew it" in bad(scanside("check", "--json"))["certificate dicom.tls.certificate"]
+    assert "dicom.tls.certificate" in scanside("status").out

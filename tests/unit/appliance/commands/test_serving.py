@@ -22,8 +22,8 @@ from appliance.schema import instances
 from appliance.settings import Settings
 from store_forward.database import reading, writing
 from tests.dicom_factory import as_bytes, uid
-from tests.listening_box import wait_until
 from tests.small_box import NOW, image
+from tests.started_box import eventually
 
 
 def test_the_endpoint_needs_a_token(settings: Settings) -> None:
@@ -87,9 +87,9 @@ def test_serve_sets_a_torn_database_aside_and_takes_the_spool_up(
         subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL) as serving,
     ):
         try:
-            wait_until(lambda: listening(dicom), "the box to listen")
+            eventually(lambda: listening(dicom), "the box to listen")
             home = open_home(settings)
-            wait_until(lambda: _taken_up(home), "every image")
+            eventually(lambda: _taken_up(home), "every image")
             assert _images(home) == {uid(f"instance {number}") for number in range(5)}
         finally:
             serving.terminate()
@@ -124,7 +124,7 @@ def test_serve_starts_says_where_and_stops(config: Path, tmp_path: Path) -> None
         ) as serving,
     ):
         try:
-            wait_until(lambda: listening(dicom) and listening(page), "the box to listen")
+            eventually(lambda: listening(dicom) and listening(page), "the box to listen")
             serving.send_signal(signal.SIGTERM)
             out, _ = serving.communicate(timeout=20.0)
         finally:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,7 +19,7 @@ from appliance.demo.archive import Archive
 from appliance.demo.stage import free_port
 from appliance.home import Home, open_home
 from appliance.results.probe import LONGEST_S, probe, targets
-from appliance.results.probe_book import ABANDONED_S, MOST_AT_ONCE, at_once, begin, latest
+from appliance.results.probe_book import ABANDONED_S, MOST_AT_ONCE, at_once, begin, latest, probes
 from appliance.results.webhook import TEST_EVENT
 from appliance.settings import Settings
 from store_forward.cloud.endpoint import build_app
@@ -198,7 +199,7 @@ def test_the_outcome_is_kept(home: Home, tmp_path: Path, archive: Archive) -> No
         assert not entry.runs(time.time())
         for number in range(60):
             begin(connection, "archive", "", NOW + number * 2 * ABANDONED_S)
-        assert connection.exec_driver_sql("SELECT count(*) FROM probes").scalar() <= 51
+        assert connection.execute(select(func.count()).select_from(probes)).scalar_one() <= 51
 
 
 def _secret(folder: Path) -> Path:

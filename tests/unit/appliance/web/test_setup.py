@@ -125,12 +125,14 @@ def test_certificates_and_their_notices(rows: Rows, tmp_path: Path) -> None:
 
 def test_a_refused_file_is_said_everywhere(rows: Rows, tmp_path: Path) -> None:
     """On the worklist, on the set-up page with key, line and repair, and to machines."""
+    before = rows.client().get("/").text
     problem = Problem("dicom.prot", "there is no such key", "see the reference", 7)
     lacking = said(Problem("dicom.port", "it is taken", "free it"), frozenset({"receiver"}))
     write_standing(
         tmp_path / STANDING,
         Standing(mode="kept", file="/etc/<x>.toml", since=NOW, refused=(said(problem),), lacking=(lacking,)),
     )
+    assert _digest(before) != _digest(rows.client().get("/").text)
     assert "cannot be used (1 problem). The box goes on" in text(rows, "/")
     assert "Not started: receiver. Free it." in text(rows, "/")
     shown = text(rows)
@@ -139,6 +141,10 @@ def test_a_refused_file_is_said_everywhere(rows: Rows, tmp_path: Path) -> None:
     health = rows.client().get("/healthz")
     assert health.status_code == 503
     assert health.json()["configuration"] == ["dicom.prot: there is no such key", "dicom.port: it is taken"]
+
+
+def _digest(html: str) -> str:
+    return html.partition('data-digest="')[2].partition('"')[0]
 
 
 def test_the_configuration_can_be_searched_and_taken_along(rows: Rows, tmp_path: Path) -> None:
