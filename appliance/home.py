@@ -10,7 +10,6 @@ from sqlalchemy import Engine
 from appliance import labels as labels  # its tables must be known before the database is made
 from appliance import schema as schema  # its tables must be known before the database is made
 from appliance import study_index as study_index  # likewise
-from appliance import schema as schema  # likewise
 from appliance.audit import trail as trail  # likewise
 from appliance.dicomweb import held_tables as held_tables  # likewise
 from appliance.disk import tables as tables  # likewise

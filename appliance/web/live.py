@@ -93,20 +93,12 @@ class Watch:
     def digest(self) -> str:
         """The digest as it was at most ``LOOK_EVERY_S`` ago. Raises sqlalchemy.exc.DatabaseError."""
         with self._lock:
-<<<<<<< HEAD
-            taken, now = self._digest, self._clock()
-            if taken is not None and 0 <= now - taken[0] < LOOK_EVERY_S:
-                return taken[1]
-            with reading(self._engine) as conn:
-                self._digest = now, state_digest(conn, now, storage(conn, self._settings, self._spool))
-=======
             now = self._clock()
             if self._digest is None or not 0 <= now - self._digest[0] < LOOK_EVERY_S:
                 start = stamp_of(self._settings.home / STANDING)
                 with reading(self._engine) as conn:
                     disk = storage(conn, self._settings, self._spool)
                     self._digest = now, state_digest(conn, now, disk, start)
->>>>>>> part-setup
             return self._digest[1]
 
     def surroundings(self) -> Surroundings:
