@@ -15,6 +15,7 @@ from appliance.ingest.callers import Refusal
 from appliance.ingest.receiver import storage_sop_classes
 from appliance.ingest.receiver import transfer_syntaxes as accepted_syntaxes
 from models.reasons import EXPLANATIONS, SCOPE_REASONS, Reason
+from store_forward.cloud import boxes as boxes  # its tables must be known
 from store_forward.cloud.cases import CLOUD_METADATA
 from store_forward.database import METADATA
 from tests.docs import api_tables, conformance_tables, deidentification_tables, dicomweb_tables, pack_tables
