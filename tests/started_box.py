@@ -76,6 +76,14 @@ def ask(port: int, path: str = "/") -> httpx2.Response:
     return httpx2.get(f"http://127.0.0.1:{port}{path}", trust_env=False, timeout=10.0)
 
 
+def status_of(port: int, path: str = "/") -> int:
+    """The HTTP status of a page; 0 while nothing answers, as when it is being started again."""
+    try:
+        return int(ask(port, path).status_code)
+    except httpx2.TransportError:
+        return 0
+
+
 def answers(port: int, path: str = "/healthz") -> dict[str, Any]:
     """What it says to machines; empty while nothing listens."""
     try:
