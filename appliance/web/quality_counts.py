@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Integer, Select, case, cast, func, select
 
 from appliance.disk.days import day_of
+from appliance.labels import labels
 from appliance.schema import Agreement, decided_day, studies
-from store_forward.database import METADATA
 
 DAY_S = 86_400.0
 #: 1970-01-01 was a Thursday; a week begins on Monday.
@@ -122,9 +122,6 @@ def count_days(span: Span, now: float) -> Select[Any]:
 
 def said_by_people(conn: Connection, span: Span, now: float) -> Iterable[Any]:
     """The latest label of every study where the box had taken a side; few, as people make them one by one."""
-    labels = METADATA.tables.get("labels")
-    if labels is None:
-        return ()
     c, said = studies.c, labels.c
     latest = select(func.max(said.id)).group_by(said.study_instance_uid)
     query = (

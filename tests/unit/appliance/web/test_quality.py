@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, text
 
+from appliance.labels import labels
 from appliance.schema import Agreement, studies
 from appliance.web.box import PackView
 from appliance.web.promise import Drift, promise_of
@@ -74,9 +75,6 @@ def test_a_scanner_is_looked_at_alone(rows: Rows) -> None:
 
 def test_what_people_say_counts_once_for_each_study(rows: Rows) -> None:
     """The latest word of a study; where the box took no side there is nothing to confirm or to correct."""
-    labels = pytest.importorskip("appliance.labels").labels
-    with writing(rows.engine) as conn:
-        labels.create(conn, checkfirst=True)
     for number, decision in enumerate(("routine", "urgent", "escalate")):
         decided(rows, f"1.{number}", decision)
     words = [("1.0", "urgent", "routine"), ("1.0", "routine", "routine"), ("1.1", "routine", "urgent")]
