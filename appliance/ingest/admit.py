@@ -248,13 +248,13 @@ class Admission:
 
     def released(self, study_instance_uids: Iterable[str], source: str, now: float) -> None:
         """The sender is done: each study is complete after the quiet time, unless more arrives."""
-        with writing(self._engine) as connection:
-            connection.execute(
-                update(studies)
-                .where(studies.c.study_instance_uid.in_(sorted(study_instance_uids)))
-                .where(studies.c.state == StudyState.RECEIVING)
-                .values(completes_at=now + self._dicom.quiet_time_for(source))
-            )
+        done = (
+            update(studies)
+            .where(studies.c.study_instance_uid.in_(sorted(study_instance_uids)))
+            .where(studies.c.state == StudyState.RECEIVING)
+            .values(completes_at=now + self._dicom.quiet_time_for(source))
+        )
+        self._commits.run(lambda connection: connection.execute(done).rowcount)
 
     def resume(self, now: float) -> None:
         """After a restart no association is open any more: studies cut short complete after their quiet time."""
