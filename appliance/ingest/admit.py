@@ -249,15 +249,20 @@ class Admission:
 
     def released(self, study_instance_uids: Iterable[str], source: str, now: float, address: str = "") -> None:
         """The sender is done: each study is complete after the quiet time, unless more arrives."""
-        with writing(self._engine) as connection:
-            for uid in sorted(study_instance_uids):
+        uids = sorted(study_instance_uids)
+        done = (
+            update(studies)
+            .where(studies.c.study_instance_uid.in_(uids))
+            .where(studies.c.state == StudyState.RECEIVING)
+            .values(completes_at=now + self._dicom.quiet_time_for(source))
+        )
+
+        def write(connection: Connection) -> int:
+            for uid in uids:
                 study_received(connection, source, address, uid, now)
-            connection.execute(
-                update(studies)
-                .where(studies.c.study_instance_uid.in_(sorted(study_instance_uids)))
-                .where(studies.c.state == StudyState.RECEIVING)
-                .values(completes_at=now + self._dicom.quiet_time_for(source))
-            )
+            return connection.execute(done).rowcount
+
+        self._commits.run(write)
 
     def resume(self, now: float) -> None:
         """After a restart no association is open any more: studies cut short complete after their quiet time."""
