@@ -19,7 +19,6 @@ from appliance.machine.cloud_clock import CloudClock, cloud_clock_of
 from appliance.machine.history import DeviceAbility, PackUse, noted_abilities, uses_of
 from appliance.machine.record import Jump, Minute, jumps, last_day
 from appliance.packs import find_pack
-from appliance.web.agreement import agreement_view
 from appliance.web.box import DeviceView, PackView, set_aside_view
 from appliance.web.language import gettext as _
 from appliance.web.plots import Plot, plot_of
@@ -80,7 +79,6 @@ def box_routes(site: Site) -> list[Route]:
             "machine": machine_view(conn, site, state),
             "autonomy": autonomy_of(conn, state),
             "set_aside": set_aside_view(conn),
-            "agreement": agreement_view(conn),
         }
 
     def card(request: Request) -> Response:

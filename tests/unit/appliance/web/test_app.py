@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -168,18 +167,6 @@ def test_the_picture_says_which_finding_is_coloured_or_that_nothing_was_read(row
     unproven = page(rows, "/studies/3").text
     assert "nothing shows that its pack's heat map points at a finding" in unproven.replace("&#39;", "'")
     assert "Warm colours" not in unproven
-
-
-def test_agreement_is_shown_once_something_was_sent(rows: Rows) -> None:
-    """Per pack and per scanner, with its interval; before that the panel would only be noise."""
-    assert "Box and full model" not in page(rows, "/box").text
-    pack: dict[str, Any] = {"pack": "chest", "pack_version": "1.2.0", "pack_digest": "a" * 64}
-    rows.study("1", "escalate", escalated=True, answer_decision="urgent", agreement="agrees", **pack)
-    rows.study("2", "escalate", escalated=True, **pack)
-    text = " ".join(page(rows, "/box").text.split())
-    assert "Of 2 studies sent to the cloud" in text
-    assert "Agreed over 99 %, 95 % interval 21 % to over 99 %" in text
-    assert "chest 1.2.0" in text
 
 
 def test_an_unknown_study_is_a_plain_404(rows: Rows) -> None:
