@@ -37,6 +37,7 @@ class SharedCommit:
         self._engine = engine
         self._held: Connection | None = None
         self._undone_by = undone_by
+        self._disposed = False
         self._turn = threading.Lock()
         self._wishes: deque[_Wish[object]] = deque()
 
@@ -63,16 +64,24 @@ class SharedCommit:
         """As :func:`writing`, on a connection that stays open; called by whoever's turn it is."""
         if self._held is None:
             self._held = connection_for_writing(self._engine)
-            if not event.contains(self._engine, "engine_disposed", self._let_go):
-                event.listen(self._engine, "engine_disposed", self._let_go)
+            if not event.contains(self._engine, "engine_disposed", self._end):
+                event.listen(self._engine, "engine_disposed", self._end)
         try:
             with self._held.begin():
                 yield self._held
         except BaseException:
             self._let_go()
             raise
+        if self._disposed:
+            self._let_go()
 
-    def _let_go(self, *_: object) -> None:
+    def _end(self, *_: object) -> None:
+        """The engine is disposed of, by any thread: a connection that is at work is closed when it is done."""
+        self._disposed = True
+        with self._turn:
+            self._let_go()
+
+    def _let_go(self) -> None:
         held, self._held = self._held, None
         if held is not None:
             held.invalidate()  # closes the file; given back, it would stay open in a pool that is disposed of

@@ -6,7 +6,17 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-FILE_LIMIT_BYTES = 450_000  # more than the database's log, less than a 512 x 512 radiograph
+import numpy as np
+from pydicom.dataset import Dataset
+
+from tests.dicom_factory import chest_radiograph
+
+FILE_LIMIT_BYTES = 750_000  # more than the database's log, less than a large radiograph
+
+
+def large_radiograph() -> Dataset:
+    """One of 800,000 bytes and more, which reaches the limit before its end."""
+    return chest_radiograph(pixels=np.zeros((640, 640), np.uint16))
 
 
 @contextmanager

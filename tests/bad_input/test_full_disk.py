@@ -11,8 +11,8 @@ from appliance.ingest.watched_folder import WatchedFolder
 from appliance.schema import instances, studies
 from store_forward.database import writing
 from tests.bad_input.doors import decide, goes_on, kept
-from tests.dicom_factory import as_bytes, as_file, chest_radiograph, uid
-from tests.full_disk import FILE_LIMIT_BYTES, no_file_may_grow
+from tests.dicom_factory import as_bytes, as_file, uid
+from tests.full_disk import FILE_LIMIT_BYTES, large_radiograph, no_file_may_grow
 from tests.listening_box import Listen, wait_until
 from tests.small_box import NOW, MakeBox, SmallBox, image
 
@@ -46,7 +46,7 @@ def test_under_the_floor_what_was_acknowledged_is_still_read(make_box: MakeBox) 
 
 def test_a_write_that_fails_during_reception(box: SmallBox, listen: Listen) -> None:
     """The disk says no in the middle of an instance: 0xA700 on an association that lives on, and nothing is kept."""
-    large, small = chest_radiograph(), image(seed="small")
+    large, small = large_radiograph(), image(seed="small")
     assert len(large.PixelData) > FILE_LIMIT_BYTES > len(small.PixelData)
     scanner = listen(box)
     with no_file_may_grow():
@@ -74,11 +74,11 @@ def test_a_file_that_cannot_be_made_for_an_instance(box: SmallBox, listen: Liste
 
 def test_a_write_that_fails_from_the_folder(box: SmallBox, folder: Path) -> None:
     """The file stays where it is, whole, and is taken at the next look."""
-    path = as_file(chest_radiograph(), folder / "a.dcm")
+    path = as_file(large_radiograph(), folder / "a.dcm")
     watched = WatchedFolder(folder, 0.0, box.admission, box.spool)
     with no_file_may_grow():
         assert watched.scan(NOW) == 0
-    assert path.read_bytes() == as_bytes(chest_radiograph())
+    assert path.read_bytes() == as_bytes(large_radiograph())
     assert box.count(studies) == 0
     assert not list(box.incoming.iterdir())
     assert watched.scan(NOW + 1) == 1

@@ -8,8 +8,8 @@ import pytest
 
 from appliance.dicomweb.words import SOURCE
 from appliance.schema import instances, set_aside, studies
-from tests.dicom_factory import as_bytes, chest_radiograph, uid
-from tests.full_disk import no_file_may_grow
+from tests.dicom_factory import as_bytes, uid
+from tests.full_disk import large_radiograph, no_file_may_grow
 from tests.small_box import NOW, image
 from tests.unit.appliance.dicomweb.stow import RELATED, ROOT, Web, body_of
 
@@ -124,8 +124,8 @@ def test_a_disk_that_fills_within_a_request_is_507(web: OpenWeb) -> None:
     """The instance is refused with 0xA700, and nothing half of it kept; the next one is taken."""
     here = web()
     with no_file_may_grow():
-        answer = here.store(chest_radiograph())
+        answer = here.store(large_radiograph())
     assert answer.status_code == 507
     assert answer.json()["0008119A"]["Value"][0]["00081197"]["Value"] == [0xA700]
     assert list(here.box.incoming.iterdir()) == []
-    assert here.store(chest_radiograph()).status_code == 200
+    assert here.store(large_radiograph()).status_code == 200
