@@ -16,8 +16,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from appliance.audit.events import AuditEvent
+from appliance.audit.events import AuditEvent, viewed
+from appliance.audit.kept import patient_of
 from appliance.audit.trail import record
+from appliance.labels import NOBODY
 from appliance.settings import Settings
 from appliance.web.language import gettext as _
 from appliance.web.language import language, later
@@ -102,6 +104,13 @@ class Site:
                 record(conn, event, self.clock())
         except OperationalError as error:
             log.error("audit.not_recorded", kind=type(error.orig).__name__)
+
+    def note_look(self, request: Request, study_instance_uid: str, where: str) -> None:
+        """Put into the audit trail that whoever asks has looked at a study."""
+        with reading(self.engine) as conn:
+            patient_id = patient_of(conn, study_instance_uid)
+        person, address = person_of(request).name or NOBODY, request.client.host if request.client else ""
+        self.note(viewed(person, address, study_instance_uid, patient_id, where))
 
     def person(self, request: Request, role: Role = Role.VIEWER) -> Person:
         """Whoever asks. Raises HTTPException 403 when this needs another role."""

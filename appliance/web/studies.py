@@ -10,8 +10,6 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from appliance.audit.events import viewed
-from appliance.audit.kept import patient_of
 from appliance.web.actions import action_routes
 from appliance.web.export import export_routes
 from appliance.web.language import gettext as _
@@ -58,10 +56,7 @@ def study_routes(site: Site) -> list[Route]:
     def seen(request: Request) -> Response:
         """The page, and that it was looked at; what a live page fetches anew is the same look."""
         answer: Response = show(request)
-        with reading(site.engine) as conn:
-            patient_id = patient_of(conn, request.path_params["uid"])
-        person, address = site.person(request).name or "nobody signed in", request.client.host if request.client else ""
-        site.note(viewed(person, address, request.path_params["uid"], patient_id))
+        site.note_look(request, request.path_params["uid"], "study page")
         return answer
 
     return [

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from sqlalchemy import Connection, and_, or_, select
+from starlette.requests import Request
 
 from appliance.schema import StudyState, studies
 from appliance.web.api.answers import Patient, Study, StudyPage, WholeStudy
@@ -84,12 +85,13 @@ def list_studies(
 
 
 @router.get("/{study_instance_uid:path}", responses=documented(401, 403, 404, 422, 503))
-def read_study(site: AtSite, person: Viewer, study_instance_uid: Uid) -> WholeStudy:
+def read_study(site: AtSite, person: Viewer, request: Request, study_instance_uid: Uid) -> WholeStudy:
     """One study: findings of every image, deliveries, and everything that has happened to it."""
     with reading(site.engine) as conn:
         view = study_view(conn, study_instance_uid, person.sees_patients)
     if view is None:
         raise Refused(404, "There is no study with this UID on this box.", "Look it up in /api/v1/studies.")
+    site.note_look(request, study_instance_uid, "API")
     whole = {name: value for name, value in vars(view).items() if name in WholeStudy.model_fields and name != "said"}
     whole["all_said"] = view.said
     return WholeStudy.model_validate(_told(view.row, person.sees_patients) | whole)

@@ -33,7 +33,8 @@ def test_who_looks_at_a_study_is_noted_once_a_look(rows: Rows) -> None:
     assert client.get("/studies/1.2").status_code == 200
     assert client.get("/fragments/studies/1.2").status_code == 200
     assert client.get("/studies/9.9").status_code == 404
-    assert told(rows)[before:] == [("DICOM Instances Accessed", "anna", ["1.2", "P-7"], 0)]
+    assert client.get("/api/v1/studies/1.2").status_code == 200
+    assert told(rows)[before:] == [("DICOM Instances Accessed", "anna", ["1.2", "P-7"], 0)] * 2
 
 
 def test_signing_in_out_and_failing_to(rows: Rows) -> None:
