@@ -79,6 +79,7 @@ def test_a_keyboard_reaches_everything_and_leaves_again(browser: Browser, addres
         page.route("**/events", lambda route: route.abort())
         for path in paths:
             page.goto(path)
+            page.wait_for_selector("#viewer[data-images]:not([data-ready])", state="detached")
             wanted = page.evaluate(_STOPS)
             stops = _tab_through(page)
             assert stops[0]["skip"], path
@@ -182,7 +183,7 @@ def test_a_study_on_paper_is_whole(browser: Browser, address: str, stage: Stage)
             expect(page.locator(shown).first).to_be_visible()
         for hidden in ("nav", ".skip", "button", "form"):
             assert [one for one in page.locator(hidden).all() if one.is_visible()] == [], hidden
-        folded = page.locator("details:not([open]) > :not(summary)")
+        folded = page.locator("details:not([open]):not(.viewer-keys) > :not(summary)")
         assert [one.inner_text() for one in folded.all() if not one.is_visible()] == []
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
