@@ -74,7 +74,7 @@ class _DryRun:
         if int(request.headers["content-length"]) > MOST_BYTES:
             raise HTTPException(413, _("This file is too large for the dry run; use scanside check --rules FILE."))
         try:
-            async with request.form(max_files=1, max_fields=2) as form:
+            async with request.form(max_files=1, max_fields=3) as form:
                 return await self._answer(
                     request, form.get("file"), _text(form.get("study")), _text(form.get("sender"))
                 )
