@@ -347,7 +347,7 @@ def test_a_study_is_read_again(page: Page, stage: Stage, studies: dict[str, str]
     page.locator("#act-rerun").click()
     stage.wait(lambda: _study(stage, uid).revision == 2 and _study(stage, uid).state == "settled", 90.0, "settling")
     expect(page.locator("#study-more")).to_contain_text("before it was urgent", timeout=30_000)
-    expect(page.locator("#study-head")).to_contain_text("settled", timeout=30_000)
+    expect(page.locator("#study-head")).to_contain_text("Settled", timeout=30_000)
     expect(page.locator(READY)).to_be_visible()
     expect(page.locator("#viewer-heat")).to_be_enabled()
 
