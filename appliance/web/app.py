@@ -88,8 +88,8 @@ def build_app(
             Route("/events", stream.events),
             *probe_routes(site),
             *metrics_routes(site),
+            Route(PULSE_PATH, pulse.answer, methods=["POST"]),  # below /api, so before it
             api_mount(site),
-            Route(PULSE_PATH, pulse.answer, methods=["POST"]),
             dicomweb_mount(settings, engine, spool, clock),
             static_mount(FOLDER / "static"),
         ],
