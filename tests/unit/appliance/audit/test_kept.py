@@ -56,8 +56,8 @@ def test_users_and_their_roles(make_box: MakeBox) -> None:
         set_role(connection, "eve", Role.OPERATOR, False, "ada", NOW)
         lock_user(connection, "eve", "ada", NOW)
     assert [(kind, who, what) for kind, who, what, _ in told(engine)] == [
-        ("User security Attributes Changed", ["nobody signed in"], ["ada"]),
-        ("User security Attributes Changed", ["ada"], ["eve"]),
+        ("Security Roles Changed", ["console"], ["ada"]),
+        ("Security Roles Changed", ["ada"], ["eve"]),
         ("Security Roles Changed", ["ada"], ["eve"]),
         ("User security Attributes Changed", ["ada"], ["eve"]),
     ]
