@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
+from statistics import quantiles
 
 import pytest
 from sqlalchemy import Engine, text
@@ -130,18 +130,26 @@ def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Wor
         work.engine.dispose()
 
 
+def quick(times: list[float]) -> float:
+    """The lower quartile."""
+    return quantiles(times, n=4)[0]
+
+
 @pytest.mark.timeout(900)
 def test_a_full_outbox_costs_no_more(filled: tuple[Work, Work]) -> None:
-    """Step by step on both in turn, so that whatever else the machine does befalls both; medians."""
+    """Step by step on both in turn, in the processor's time, which does not count what other programs take.
+
+    The quickest quarter is compared: what else the machine does only ever makes a step slower.
+    """
     took: dict[str, tuple[list[float], list[float]]] = {step: ([], []) for step in STEPS}
     for number in range(ROUNDS):
         for step in STEPS:
             pairs = list(zip(filled, took[step], strict=True))
             for work, times in pairs if number % 2 else reversed(pairs):
-                began = time.perf_counter()
+                began = time.thread_time()
                 getattr(work, step)()
-                times.append((time.perf_counter() - began) * 1000)
-    medians = {step: (median(few), median(many)) for step, (few, many) in took.items()}
-    for step, (few, many) in medians.items():
+                times.append((time.thread_time() - began) * 1000)
+    quickest = {step: (quick(few), quick(many)) for step, (few, many) in took.items()}
+    for step, (few, many) in quickest.items():
         sys.stdout.write(f"{step:<20} {few:7.3f} ms at {FEW}, {many:7.3f} ms at {MANY}: {many / few:.2f} x\n")
-    assert {step: times for step, times in medians.items() if times[1] > MOST * times[0] + SLACK_MS} == {}
+    assert {step: times for step, times in quickest.items() if times[1] > MOST * times[0] + SLACK_MS} == {}

@@ -150,7 +150,7 @@ def test_the_study_page_shows_reason_history_and_deliveries(rows: Rows) -> None:
     """What a person needs who asks why."""
     full(rows)
     text = " ".join(page(rows, "/studies/1").text.split())
-    for words in ("Report to pacs-main: parked", "Report → pacs-main parked", "0xA900", "History", "Decided"):
+    for words in ("Report to pacs-main: Parked", "Report → pacs-main parked", "0xA900", "History", "Decided"):
         assert words in text
     assert reason_words("age_unknown") in page(rows, "/studies/4").text
 
