@@ -21,6 +21,8 @@ from appliance.labels import labels
 from appliance.schema import instances, studies, study_events
 from appliance.web import site as site_module
 from appliance.web.app import build_app
+from appliance.web.cookies import VISITOR
+from appliance.web.forms import HEADER, token_for
 from appliance.web.people import Person, Role
 from store_forward.database import reading
 from tests.small_box import NOW, MakeBox, SmallBox, image
@@ -32,7 +34,10 @@ SAME = {"Origin": "http://127.0.0.1:8080"}
 def client(box: SmallBox) -> TestClient:
     """The page over this box, in process; files are opened in processes of their own."""
     app = build_app(box.settings, box.engine, box.spool, lambda: NOW)
-    return TestClient(app, base_url="http://127.0.0.1:8080", follow_redirects=False)
+    headers = {HEADER: token_for("visitor")}
+    page = TestClient(app, base_url="http://127.0.0.1:8080", follow_redirects=False, headers=headers)
+    page.cookies.set(VISITOR, "visitor")
+    return page
 
 
 @pytest.fixture
