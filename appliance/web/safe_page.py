@@ -22,6 +22,7 @@ from appliance.supervisor import stop_event
 from appliance.web.headers import GuardedAnswers
 from appliance.web.language import Speaking
 from appliance.web.pages import FOLDER, make_templates
+from store_forward.http_connections import TimedConnection
 
 _LATER = {"Retry-After": "10"}
 
@@ -47,7 +48,14 @@ def serve_safe_page() -> None:
     standing = read_standing(standing_path)
     app = build_safe_app(standing_path)
     server = uvicorn.Server(
-        uvicorn.Config(app, standing.page_host, standing.page_port, log_level="warning", timeout_graceful_shutdown=1)
+        uvicorn.Config(
+            app,
+            standing.page_host,
+            standing.page_port,
+            http=TimedConnection,
+            log_level="warning",
+            timeout_graceful_shutdown=1,
+        )
     )
     threading.Thread(target=_end, args=(server, stop), daemon=True).start()
     server.run()

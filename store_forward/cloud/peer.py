@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from store_forward.http_connections import TimedConnection
 
 #: In a request's state: the verified certificate (DER); absent without TLS, None when none was shown.
 PEER_CERTIFICATE: Final = "peer_certificate"
 
 
-class TellingProtocol(H11Protocol):
+class TellingProtocol(TimedConnection):
     """One connection. The server itself knows the certificate and does not pass it on."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
