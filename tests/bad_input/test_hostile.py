@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from starlette.testclient import TestClient
 
 from appliance.privacy.compress import part_10
 from appliance.privacy.deidentify import deidentify
 from appliance.schema import instances, studies
+from appliance.web.app import build_app
 from models.pixels import open_dicom
 from tests.bad_input.doors import decide, drop, goes_on, kept, kept_aside
 from tests.dicom_factory import as_bytes
-from tests.small_box import SmallBox, image
+from tests.small_box import NOW, SmallBox, image
 
 #: pydicom remarks on bad values; the product's processes silence that, because a remark quotes the value.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -73,4 +76,25 @@ def test_paths_in_uids(box: SmallBox, folder: Path, keyword: str, value: bytes) 
     hostile = content[: at - 2] + len(value).to_bytes(2, "little") + value + content[at + len(padded) :]
     assert drop(box, folder, hostile)
     kept_aside(box, hostile, "cannot_understand", f"{keyword} is not a valid UID")
+    goes_on(box)
+
+
+#: What ends a string or a statement in SQL, asks for everything in FTS5, or means something in LIKE.
+SQL = ("Robert'); DROP TABLE studies;--", '" OR 1=1 --', "x' UNION SELECT * FROM users --", "name:* NEAR(a b) %_")
+
+
+@pytest.mark.parametrize("text", SQL)
+def test_sql_in_tags_and_in_searches(box: SmallBox, folder: Path, text: str) -> None:
+    """It is a name like any other, found by its words, and finds nothing that is not its own."""
+    box.admit(image(seed="other", PatientName="OTHER^PERSON"))
+    assert drop(box, folder, as_bytes(image(PatientName=text, PatientID=text[:64], AccessionNumber=text[:16])))
+    page = TestClient(build_app(box.settings, box.engine, box.spool, lambda: NOW), base_url="http://127.0.0.1:8080")
+    names = {row.patient_name for row in box.rows(studies)}
+    assert names == {text, "OTHER^PERSON"}
+    for address in (f"/?search={quote(text)}", f"/?after={quote(text)}", f"/api/v1/studies?search={quote(text)}"):
+        assert page.get(address).status_code in (200, 400, 404, 422), address
+    assert "OTHER" in page.get("/").text
+    found = page.get(f"/?search={quote(text)}").text
+    assert "OTHER" not in found
+    assert {row.patient_name for row in box.rows(studies)} == names
     goes_on(box)
