@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from appliance.cli_keys import erase_app, keys_app
 from appliance.cli_output import Config, Json
 from appliance.cli_output import emit as _emit
 from appliance.cli_output import fail as _fail
@@ -40,6 +41,8 @@ app.add_typer(models_app, name="models")
 app.add_typer(users_app, name="users")
 app.add_typer(tokens_app, name="tokens")
 app.add_typer(labels_app, name="labels")
+app.add_typer(keys_app, name="keys")
+app.add_typer(erase_app, name="erase")
 
 #: What ``models new`` imports and a box does not have.
 _PACKS_EXTRA = frozenset({"mapie", "nncf", "scipy", "sklearn"})

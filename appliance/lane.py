@@ -123,7 +123,7 @@ class Lane:
 
     def _attempt(self, delivery: Delivery, stop: Callable[[], bool]) -> Settlement:
         """Do the work outside any transaction; returns what is to be written about it."""
-        path = self._spool.path(delivery.payload)
+        path = self._spool.file(delivery.payload)
         if not self._spool.verify(delivery.payload):
             return self._refused(delivery, "spool_object_damaged", "run scanside check; the study can be read again")
         hold = _Hold(self._engine, delivery, self._line, self.gate)

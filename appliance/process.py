@@ -7,6 +7,7 @@ import gc
 import os
 import resource
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -46,6 +47,7 @@ from appliance.uplink import build_lanes, identity_of, renewal_of
 from appliance.web.app import build_app
 from hardware.readings import Meter
 from store_forward.database import writing
+from store_forward.http_connections import TimedConnection
 
 log = structlog.get_logger()
 BEAT_S: Final = 5.0
@@ -53,6 +55,7 @@ _LANES_END_S: Final = 3.0  # a request that still hangs then is cut, and its del
 _SWEEP_S: Final = 60.0
 _TIDY_S: Final = 1.0  # retention gets a step this often however much there is to read
 _PAGE_NICENESS: Final = 5
+_IN_MEMORY: Final = "/dev/shm"  # nosec B108: for tempfile, which makes names nobody can guess
 _LOOK_S: Final = 2.0  # how often the disk is looked at
 
 Work = Callable[[Settings, Home, threading.Event], None]
@@ -66,6 +69,8 @@ def run_process(name: str, settings: Settings, stop: threading.Event) -> None:
 
 def _run(name: str, settings: Settings, stop: threading.Event) -> None:
     home = open_home(settings)
+    if home.spool.seal is not None:
+        _keep_temporary_files_in_memory()
     beat = threading.Thread(target=_beat, args=(home.engine, name, stop), daemon=True)
     beat.start()
     try:
@@ -74,6 +79,12 @@ def _run(name: str, settings: Settings, stop: threading.Event) -> None:
         stop.set()
         beat.join(2.0)
         home.engine.dispose()
+
+
+def _keep_temporary_files_in_memory() -> None:
+    """What a sealed box writes aside for a moment must not lie open on its disk either."""
+    if os.access(_IN_MEMORY, os.W_OK | os.X_OK):
+        os.environ["TMPDIR"], tempfile.tempdir = _IN_MEMORY, None
 
 
 def _beat(engine: Engine, name: str, stop: threading.Event) -> None:
@@ -106,7 +117,7 @@ def _receive(settings: Settings, home: Home, stop: threading.Event) -> None:
     admission = Admission(home.engine, home.spool, settings.limits, settings.dicom)
     admission.resume(time.time())
     services = open_services(settings, home.engine, home.spool, storage_sop_classes(settings.dicom.private_sop_classes))
-    receiver = Receiver(settings.dicom, admission, home.spool.root / "incoming", services)
+    receiver = Receiver(settings.dicom, admission, home.spool, services)
     port = receiver.start()
     gc.freeze()  # what has been loaded stays; to look through it again and again holds every association up
     log.info("receiver.listening", ae_title=settings.dicom.ae_title, port=port)
@@ -215,6 +226,7 @@ def _web(settings: Settings, home: Home, stop: threading.Event) -> None:
         app,
         settings.page.host,
         settings.page.port,
+        http=TimedConnection,
         log_level="warning",
         timeout_graceful_shutdown=3,
         proxy_headers=False,  # which proxies are trusted the configuration says, see build_app

@@ -663,6 +663,17 @@ class Audit(Section):
     syslog: AuditSyslog | None = Field(default=None, description="where it is told as well; none: nowhere")
 
 
+class AtRest(Section):
+    """What lies on the box's disk."""
+
+    encrypt: bool = Field(default=True, description="whether a home that is made now is sealed; one that is stays so")
+    key_file: Path | None = Field(
+        default=None,
+        description="the box's key, 64 hexadecimal digits, best on another medium than the home; without it the "
+        "systemd credential scanside-box-key, else box.key in the home",
+    )
+
+
 class Settings(Section):
     """The whole configuration."""
 
@@ -683,6 +694,7 @@ class Settings(Section):
     dicomweb: DicomWeb = DicomWeb()
     standby: Standby = Standby()
     audit: Audit = Audit()
+    at_rest: AtRest = AtRest()
     cloud_endpoint: CloudEndpoint = CloudEndpoint()
 
     @field_validator("pacs", "stow", "webhook")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import DDL, CheckConstraint, Column, Integer, Table, Text, event
+from sqlalchemy import DDL, CheckConstraint, Column, Connection, Integer, Table, Text, event
 
 from appliance.schema import studies
 from store_forward.database import METADATA
@@ -66,3 +66,8 @@ _MADE_WITH_STUDIES: Final = (
 )
 for _statement in _MADE_WITH_STUDIES:
     event.listen(studies, "after_create", DDL(_statement.replace("%", "%%")))  # type: ignore[no-untyped-call]
+
+
+def forget_removed_words(connection: Connection) -> None:
+    """FTS5 keeps the words of a row that is gone, marked as such, until it joins its parts: let it do that now."""
+    connection.exec_driver_sql("INSERT INTO study_search (study_search) VALUES ('optimize')")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filereader import read_file_meta_info
+from pydicom.filereader import _read_file_meta_info, read_preamble
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -58,7 +58,8 @@ def open_dicom(
         with quietly():
             if DeflatedExplicitVRLittleEndian.encode() in head:
                 _check_inflated_size(path, max_inflated_bytes)
-            dataset = dcmread(path, force=forced, stop_before_pixels=not with_pixels)
+            with path.open("rb") as stream:
+                dataset = dcmread(stream, force=forced, stop_before_pixels=not with_pixels)
             _complete_meta(dataset)
     except DAMAGED as error:
         if isinstance(error, OSError) and error.errno == errno.EIO:
@@ -124,9 +125,10 @@ def _has_prefix(head: bytes) -> bool:
 
 def _check_inflated_size(path: Path, most: int) -> None:
     """Inflate in pieces and count: a deflated data set of a few kilobytes can hold gigabytes."""
-    meta = read_file_meta_info(path)
     inflater, total = zlib.decompressobj(-zlib.MAX_WBITS), 0
     with path.open("rb") as stream:
+        read_preamble(stream, force=False)
+        meta = _read_file_meta_info(stream)
         stream.seek(_META_START + int(meta.FileMetaInformationGroupLength))
         while piece := inflater.unconsumed_tail or stream.read(_PIECE_BYTES):
             total += len(inflater.decompress(piece, _PIECE_BYTES))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,17 +48,17 @@ def check_sqlite(version: str) -> None:
         )
 
 
-def open_database(path: Path) -> Engine:
+def open_database(path: Path, key: bytes | None = None) -> Engine:
     """Open the database file, making it and its folder if they are missing.
 
-    The engine may be used by every thread of this process; another process opens its own. Raises
-    DatabaseUnusable when the linked SQLite is unsafe or the file is not a database, OSError when the folder
-    cannot be made.
+    ``key``, 32 bytes, is what SQLCipher encrypts every page with, the log's too; None: nothing is encrypted. The
+    engine may be used by every thread of this process; another process opens its own. Raises DatabaseUnusable when the
+    linked SQLite is unsafe or the file is not a database, OSError when the folder cannot be made.
     """
     check_sqlite(sqlite_version())
     make_folder(path.parent)
     engine = create_engine(URL.create("sqlite", database=str(path)), module=sqlite, pool_size=8, max_overflow=24)
-    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "connect", partial(_prepare, key))
     event.listen(engine, "begin", _begin)
     try:
         engine.connect().close()
@@ -131,6 +132,17 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def empty_log(engine: Engine) -> bool:
+    """Take the write-ahead log into the database and cut it to nothing; False while somebody reads from it.
+
+    Raises sqlalchemy.exc.DBAPIError.
+    """
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+
+
 def create_schema(engine: Engine, metadata: MetaData = METADATA) -> None:
     """Create the tables of ``metadata`` that are missing and set the schema version.
 
@@ -155,13 +167,23 @@ def create_schema(engine: Engine, metadata: MetaData = METADATA) -> None:
         connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
-def _prepare(connection: Any, _record: object) -> None:
+def unlock(connection: Any, key: bytes | None) -> None:
+    """Give a new connection of the driver its key; before anything else is asked of it."""
+    if key is not None:
+        connection.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
+        connection.execute("PRAGMA cipher_log_level = NONE")  # what is wrong is raised
+
+
+def _prepare(key: bytes | None, connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver must not begin transactions of its own
+    unlock(connection, key)
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
     _switch_to_wal(cursor)
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA temp_store = MEMORY")  # what is sorted must not lie open on the disk either
+    cursor.execute("PRAGMA secure_delete = ON")
     cursor.close()
 
 

@@ -7,6 +7,7 @@ have dropped the dirty pages and would then report success for bytes that are go
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -59,6 +60,30 @@ def write_durably(final: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_first(final: Path, data: bytes) -> None:
+    """Put ``data`` at ``final`` unless a file is there; of several who do it at once, one does. Durable on return.
+
+    Raises OSError.
+    """
+    temporary = final.with_name(f".{final.name}.{secrets.token_hex(8)}.part")
+    try:
+        with open_new(temporary) as file:
+            file.write(data)
+        sync_file(temporary)
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, final)
+        sync_folder(final.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def overwrite(path: Path, size_bytes: int) -> None:
+    """Put random bytes over the start of a file, and force them to disk. Raises OSError."""
+    with path.open("r+b", buffering=0) as file:
+        file.write(secrets.token_bytes(size_bytes))
+        os.fsync(file.fileno())
 
 
 def open_new(path: Path) -> BinaryIO:

@@ -62,3 +62,7 @@ class DatabaseUnusable(Exception):
         super().__init__(f"{why}. {repair}")
         self.why = why
         self.repair = repair
+
+
+class KeyUnusable(DatabaseUnusable):
+    """The home is sealed, and there is no key that opens it."""

@@ -1,7 +1,8 @@
 """The spool: content-addressed files that stay where they are until somebody has a receipt for them.
 
-``objects/ab/<sha256>`` holds what is kept, ``incoming/`` what is still being written. An object's name is its
-SHA-256, so the same bytes are kept once and damage can be told.
+``objects/ab/<sha256>`` holds what is kept, ``incoming/`` what is still being written. An object's name is the SHA-256
+of its content, so the same content is kept once and damage can be told. In a sealed home the bytes on the disk are
+others: :meth:`Spool.path` is where they lie, :meth:`Spool.file` what is read.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import os
 import re
 import secrets
 from dataclasses import dataclass
-from io import BufferedReader
 from pathlib import Path
+from typing import BinaryIO
 
-from store_forward.durable import FOLDER_MODE, make_folder, open_new, publish, sync_file, sync_folder
+from store_forward.durable import FOLDER_MODE, make_folder, open_new, overwrite, publish, sync_file, sync_folder
 from store_forward.errors import SpoolFull
 from store_forward.room import Marks, Room, room_at
+from store_forward.sealing import ERASED_BY_BYTES, Seal, content_bytes
 
 _FOLDERS = 256
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -25,34 +27,38 @@ DIGEST = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class StoredObject:
-    """A durable file in the spool: lower-case hexadecimal SHA-256, length in bytes, and where it lies."""
+    """A durable file in the spool: lower-case hexadecimal SHA-256 and length of its content, and what to read it by."""
 
     digest: str
     size_bytes: int
     path: Path
 
 
-def file_digest(file: BufferedReader) -> str:
+def file_digest(file: BinaryIO) -> str:
     """SHA-256 of the rest of an open file, in lower-case hexadecimal."""
-    return hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 class Spool:
     """A folder of durable, content-addressed files. Several processes may use one at the same time."""
 
-    def __init__(self, root: Path, free_floor_bytes: int, bulk_bytes: int = 0, warn_bytes: int = 0) -> None:
+    def __init__(
+        self, root: Path, free_floor_bytes: int, bulk_bytes: int = 0, warn_bytes: int = 0, seal: Seal | None = None
+    ) -> None:
         """Make the folders if they are missing. Raises OSError when they cannot be made.
 
-        The three numbers are the marks of free disk, bytes, at which its :class:`Room` gets less.
+        The three numbers are the marks of free disk, bytes, at which its :class:`Room` gets less. ``seal`` is that of
+        a sealed home.
         """
         self.root = root
+        self.seal = seal
         self.free_floor_bytes = free_floor_bytes
         self._bulk_bytes = bulk_bytes
         self._warn_bytes = warn_bytes
         self._room = Room.PLENTY
-        self._incoming = root / "incoming"
+        self.incoming = root / "incoming"
         self._objects = root / "objects"
-        make_folder(self._incoming)
+        make_folder(self.incoming)
         make_folder(self._objects)
 
     def make_object_folders(self) -> None:
@@ -98,9 +104,13 @@ class Spool:
         ``size_bytes`` is the length to come, if known. Raises SpoolFull before anything is written.
         """
         self.require_room(size_bytes)
-        path = self._incoming / f"{secrets.token_hex(16)}.part"
+        path = self.incoming / f"{secrets.token_hex(16)}.part"
         open_new(path).close()
         return path
+
+    def content(self, path: Path) -> Path:
+        """A file of this spool for those who read or write what is in it, by its ``open``."""
+        return path if self.seal is None else self.seal.file(path)
 
     def keep(self, temporary: Path) -> StoredObject:
         """File a finished file under the digest of its bytes; it is durable when this returns.
@@ -109,23 +119,24 @@ class Spool:
         of an object whose first writer has not yet reached its own. Raises OSError; nothing may be
         acknowledged then.
         """
-        with temporary.open("rb") as file:
+        with self.content(temporary).open("rb") as file:
             digest = file_digest(file)
         return self.keep_as(temporary, digest)
 
     def keep_as(self, temporary: Path, digest: str) -> StoredObject:
-        """``keep`` for a caller that has already computed the SHA-256 of the very bytes in the file."""
+        """``keep`` for a caller that has already computed the SHA-256 of the very content of the file."""
         final = self.path(digest)
         make_folder(final.parent)
-        size_bytes = temporary.stat().st_size
+        size_bytes = self.content_bytes(temporary)
         publish(temporary, final)
-        return StoredObject(digest, size_bytes, final)
+        return StoredObject(digest, size_bytes, self.content(final))
 
     def keep_bytes(self, data: bytes) -> StoredObject:
         """Keep ``data``; durable when this returns. Raises SpoolFull, OSError."""
         temporary = self.temporary(len(data))
         try:
-            temporary.write_bytes(data)
+            with self.content(temporary).open("wb") as file:
+                file.write(data)
             return self.keep_as(temporary, hashlib.sha256(data).hexdigest())
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -137,18 +148,40 @@ class Spool:
             raise ValueError("not a SHA-256 in lower-case hexadecimal")
         return self._objects / digest[:2] / digest
 
+    def file(self, digest: str) -> Path:
+        """The object, for those who only want to read what is in it. Raises ValueError."""
+        return self.content(self.path(digest))
+
+    def content_bytes(self, path: Path) -> int:
+        """How much is in a file of ours, by its length on the disk. Raises OSError."""
+        on_disk = path.stat().st_size
+        return on_disk if self.seal is None else content_bytes(on_disk)
+
+    def remove(self, digest: str) -> int:
+        """Take the object off the disk; returns its length there. Of a sealed one the start is overwritten first.
+
+        What then is left of it on a disk that writes elsewhere nobody can read, whoever has the key. The folder is not
+        synced. Raises ValueError, OSError.
+        """
+        path = self.path(digest)
+        size_bytes = path.stat().st_size
+        if self.seal is not None:
+            overwrite(path, min(size_bytes, ERASED_BY_BYTES))
+        path.unlink()
+        return size_bytes
+
     def verify(self, digest: str) -> bool:
         """Read the object back; False when it is missing, cannot be read or has bytes of another digest.
 
         Raises ValueError; OSError for what says nothing about the file, such as too many open ones.
         """
         try:
-            with self.path(digest).open("rb") as file:
+            with self.file(digest).open("rb") as file:
                 return file_digest(file) == digest
         except FileNotFoundError:
             return False
         except OSError as error:
-            if error.errno != errno.EIO:
+            if error.errno not in (errno.EIO, errno.EBADMSG):
                 raise
             return False
 
@@ -162,7 +195,7 @@ class Spool:
             return None
         sync_file(path)
         sync_folder(path.parent)
-        return StoredObject(digest, path.stat().st_size, path)
+        return StoredObject(digest, self.content_bytes(path), self.content(path))
 
     def sweep_incoming(self, older_than: float | None = None) -> int:
         """Remove unfinished files last written before ``older_than`` (epoch seconds) and return how many.
@@ -170,7 +203,7 @@ class Spool:
         None removes all of them: only for a moment when no other process uses the spool, such as a start.
         """
         removed = 0
-        for path in self._incoming.iterdir():
+        for path in self.incoming.iterdir():
             try:
                 if older_than is None or path.stat().st_mtime < older_than:
                     path.unlink()

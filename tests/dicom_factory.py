@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import dcmwrite
+from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
@@ -21,6 +21,11 @@ from pydicom.uid import (
 )
 
 _SOP_CLASSES = {"DX": DigitalXRayImageStorageForPresentation, "CR": ComputedRadiographyImageStorage}
+
+
+def read_back(path: Path) -> Dataset:
+    """The DICOM file at a path that may be one of a sealed spool."""
+    return dcmread(BytesIO(path.read_bytes()))
 
 
 def uid(seed: str) -> str:

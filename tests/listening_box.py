@@ -86,7 +86,7 @@ def listening_boxes() -> Iterator[Listen]:
         services = open_services(
             box.settings, box.engine, box.spool, storage_sop_classes(box.settings.dicom.private_sop_classes)
         )
-        receiver = Receiver(box.settings.dicom, box.admission, box.incoming, services)
+        receiver = Receiver(box.settings.dicom, box.admission, box.spool, services)
         receivers.append((receiver, receiver.start()))
         return Scanner(receivers[-1][1], tls_port=receiver.tls_port)
 

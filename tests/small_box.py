@@ -58,7 +58,8 @@ class SmallBox:
     ) -> tuple[Admitted, str]:
         """Take one instance in, as the receiver does with a received file."""
         temporary = self.incoming / "received"
-        temporary.write_bytes(as_bytes(content) if isinstance(content, Dataset) else content)
+        with self.spool.content(temporary).open("wb") as file:
+            file.write(as_bytes(content) if isinstance(content, Dataset) else content)
         return self.admission.admit(temporary, source, now, announced)
 
     def receive(self, *contents: Dataset, now: float = NOW) -> str:

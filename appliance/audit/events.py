@@ -16,7 +16,6 @@ class EventId(Enum):
     INSTANCES_TRANSFERRED = ("110104", "DICOM Instances Transferred")
     STUDY_DELETED = ("110105", "DICOM Study Deleted")
     EXPORT = ("110106", "Export")
-    IMPORT = ("110107", "Import")
     QUERY = ("110112", "Query")
     SECURITY_ALERT = ("110113", "Security Alert")
     USER_AUTHENTICATION = ("110114", "User Authentication")
@@ -32,7 +31,6 @@ class EventType(Enum):
     NODE_AUTHENTICATION = ("110126", "Node Authentication")
     SECURITY_CONFIGURATION = ("110129", "Security Configuration")
     SOFTWARE_CONFIGURATION = ("110131", "Software Configuration")
-    RESTRICTED_FUNCTION = ("110132", "Use of Restricted Function")
     ROLES_CHANGED = ("110136", "Security Roles Changed")
     USER_ATTRIBUTES_CHANGED = ("110137", "User security Attributes Changed")
 
@@ -53,7 +51,6 @@ class Outcome(IntEnum):
     SUCCESS = 0
     MINOR_FAILURE = 4
     SERIOUS_FAILURE = 8
-    MAJOR_FAILURE = 12
 
 
 class RoleId(Enum):

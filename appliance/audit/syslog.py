@@ -18,7 +18,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from appliance.audit.message import syslog_message
 from appliance.audit.trail import audit_told, rows
-from appliance.settings import AuditSyslog, Settings
+from appliance.settings import AuditSyslog
 from appliance.tls import ClientTls, client_context, why
 from store_forward.database import reading, writing
 
@@ -31,10 +31,9 @@ _AT_ONCE: Final = 200
 _AGAIN: Final = 20
 
 
-def syslog_context(settings: Settings) -> ClientTls | None:
-    """TLS towards the syslog server; None where there is none. Raises ConfigurationInvalid: a file cannot be used."""
-    own = settings.audit.syslog
-    return None if own is None else client_context(own.tls, "audit.syslog")
+def syslog_context(settings: AuditSyslog) -> ClientTls:
+    """TLS towards the syslog server. Raises ConfigurationInvalid: a file cannot be used."""
+    return client_context(settings.tls, "audit.syslog")
 
 
 class SyslogTeller:
@@ -45,7 +44,7 @@ class SyslogTeller:
         self._settings = settings
         self._source = source
         self._engine = engine
-        self._context = client_context(settings.tls, "audit.syslog")
+        self._context = syslog_context(settings)
         self._receiver = f"{settings.host}:{settings.port}"
         self._line: ssl.SSLSocket | None = None
 

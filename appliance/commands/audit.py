@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from appliance.audit import events
 from appliance.audit.message import audit_message
-from appliance.audit.trail import Broken, Head, Row, record, rows, verify
+from appliance.audit.trail import Broken, Head, Row, head, record, rows, verify
 from store_forward.database import reading, writing
 from store_forward.durable import write_durably
 
@@ -29,7 +29,7 @@ def verify_trail(engine: Engine, kept: Head | None) -> Broken | Head:
 def latest(engine: Engine, limit: int) -> list[dict[str, Any]]:
     """The last events, the oldest of them first; that they were read is recorded."""
     with writing(engine) as connection:
-        found = list(rows(connection))[-limit:]
+        found = list(rows(connection, after=max(head(connection).seq - limit, 0)))
         record(connection, events.log_used(whoever(), f"{len(found)} events shown"), time.time())
     return [_as_data(row) for row in found]
 
@@ -41,6 +41,7 @@ def export_trail(engine: Engine, file: Path, source: str, since: float, form: st
     """
     with writing(engine) as connection:
         record(connection, events.log_used(whoever(), "exported"), time.time())
+    with reading(engine) as connection:
         found = list(rows(connection, since=since))
     lines = list(_lines(found, source, form))
     write_durably(file, "".join(f"{line}\n" for line in lines).encode())

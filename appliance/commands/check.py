@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import select
 
+from appliance.box_key import key_place
 from appliance.commands.check_dicom import certificate_results, dicom_results
 from appliance.commands.check_disk import CheckResult, database_result, spool_results
 from appliance.commands.check_pair import pair_results
@@ -45,6 +46,7 @@ def examine(settings: Settings, *, rehash: bool, repair: bool = False, destinati
     results += [
         *pair_results(home, settings),
         _disk(home),
+        _at_rest(settings, home),
         _site_key(home),
         *spool_results(home, settings, rehash=rehash, repair=repair),
     ]
@@ -120,9 +122,21 @@ def _disk(home: Home) -> CheckResult:
     return CheckResult("disk", True, f"{free:.1f} GB free")
 
 
+def _at_rest(settings: Settings, home: Home) -> CheckResult:
+    if home.spool.seal is None:
+        if settings.at_rest.encrypt:
+            why = "the home was made without encryption and stays so; start with an empty one to have it sealed"
+            return CheckResult("at rest", False, why)
+        return CheckResult("at rest", True, "not encrypted, as at_rest.encrypt = false asks for")
+    place = key_place(settings)
+    if place.kind == "beside":
+        return CheckResult("at rest", True, f"encrypted; the key {place.path} lies beside what it opens")
+    return CheckResult("at rest", True, f"encrypted; the key is {place.path}")
+
+
 def _site_key(home: Home) -> CheckResult:
     try:
-        site_key(home.site_key_path)
+        site_key(home.site_key_path, home.spool.seal)
     except SiteKeyUnusable as unusable:
         return CheckResult("site key", False, str(unusable))
     return CheckResult("site key", True, "present, readable by its owner only")

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import track
 from sqlalchemy import func, select
 
+from appliance.box_key import home_keys
 from appliance.disk.database_file import HomeInUse, damage, home_lock, set_aside_database
 from appliance.disk.reconcile import (
     Found,
@@ -50,7 +51,8 @@ class CheckResult:
 def database_result(settings: Settings, *, repair: bool) -> CheckResult:
     """Is the database file whole; with ``repair`` a damaged one is set aside and the spool taken up again."""
     try:
-        why = damage(settings.home, thorough=True)
+        keys = home_keys(settings)
+        why = damage(settings.home, keys.database if keys else None, thorough=True)
         if why is None:
             words = f"SQLite {sqlite_version()}, whole, write-ahead log, every commit synced"
             return CheckResult("database", True, words)

@@ -11,10 +11,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
+from appliance.home import site_key_of
 from appliance.privacy.deidentify import deidentify_path
 from appliance.privacy.errors import CannotDeidentify
 from appliance.privacy.fates import ElementFate
-from appliance.privacy.package import site_key
 from appliance.privacy.policy import policy_of
 from appliance.settings import Settings
 
@@ -25,7 +25,7 @@ def deidentify_command(source: Path, target: Path, settings: Settings, as_json: 
         sys.stderr.write(f"{source}: no such file or folder\n")
         return False
     pairs = _pairs(source, target)
-    key, policy = site_key(settings.home / "site.key"), policy_of(settings.deidentification)
+    key, policy = site_key_of(settings), policy_of(settings.deidentification)
     good = True
     bar = Console(stderr=True)
     for before, after in track(pairs, description="de-identifying", console=bar, disable=len(pairs) < 4):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -28,7 +27,7 @@ def enrol_box(settings: Settings, code: str) -> dict[str, Any]:
     if cloud.url is None or identity is None:
         raise ConfigurationInvalid("cloud", ("a box is enrolled over https; set cloud.url to the endpoint's address",))
     make_folder(settings.home)
-    with _exchange(cloud.url, cloud.timeout_s, identity.context) as exchange:
+    with closing(Exchange(cloud.url, None, cloud.timeout_s, tls=identity.context)) as exchange:
         until = identity.enrol(exchange, cloud.box_id, code)
     return {"box": cloud.box_id, "expires_at": until}
 
@@ -66,12 +65,3 @@ def as_line(row: dict[str, Any], now: float) -> str:
 
 def _day(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
-
-
-@contextmanager
-def _exchange(url: str, timeout_s: float, tls: Any) -> Iterator[Exchange]:
-    exchange = Exchange(url, None, timeout_s, tls=tls)
-    try:
-        yield exchange
-    finally:
-        exchange.close()

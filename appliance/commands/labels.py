@@ -48,7 +48,7 @@ def export_labels(home: Home, target: Path, images: Path | None) -> Exported:
         said = list(all_latest(connection))
         placed = [(one, _images(connection, one)) for one in said]
         patients = {one.study_instance_uid: _patient(connection, one.study_instance_uid) for one in said}
-    key = site_key(home.site_key_path)
+    key = site_key(home.site_key_path, home.spool.seal)
     rows, missing = [], 0
     for one, files in placed:
         for sop_instance_uid, digest in files:
@@ -58,10 +58,11 @@ def export_labels(home: Home, target: Path, images: Path | None) -> Exported:
             rows.append({"file": name, "label": one.word, "patient": patient, **row})
             if images is not None:
                 images.mkdir(parents=True, exist_ok=True)
-                source = home.spool.path(digest)
+                source = home.spool.file(digest)
                 missing += not source.exists()
                 if source.exists():
-                    shutil.copyfile(source, images / name)
+                    with source.open("rb") as file, (images / name).open("wb") as copy:
+                        shutil.copyfileobj(file, copy)
     _write(target, rows)
     if images is not None:
         with writing(home.engine) as connection:

@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +21,7 @@ from appliance.audit.events import EventType, application
 from appliance.audit.trail import record
 from appliance.configuration import load_settings, secret
 from appliance.errors import ConfigurationInvalid
-from appliance.home import open_home
+from appliance.home import Home, open_home
 from appliance.packs import installed_folder_of
 from appliance.people.users import has_users
 from appliance.process import PROCESSES, run_process
@@ -89,12 +91,8 @@ def _announce(plan: Plan) -> None:
 
 
 def _nobody_may_sign_in(settings: Settings) -> bool:
-    home = open_home(settings)
-    try:
-        with reading(home.engine) as connection:
-            return not has_users(connection)
-    finally:
-        home.engine.dispose()
+    with _opened(settings) as home, reading(home.engine) as connection:
+        return not has_users(connection)
 
 
 def _note(plan: Plan, what: EventType) -> None:
@@ -102,13 +100,19 @@ def _note(plan: Plan, what: EventType) -> None:
     if plan.settings is None:
         return
     digest = hashlib.sha256(plan.config.read_bytes()).hexdigest()[:12] if plan.config else "defaults"
-    home = open_home(plan.settings)
     try:
-        with writing(home.engine) as connection:
+        with _opened(plan.settings) as home, writing(home.engine) as connection:
             detail = f"scanside {version('scanside')}, configuration {digest}"
             record(connection, application(what, detail), time.time())
     except (OperationalError, OSError) as error:  # a full disk; the box goes on, and the trail lacks this
         log.error("audit.not_recorded", kind=type(error).__name__)
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Home]:
+    home = open_home(settings)
+    try:
+        yield home
     finally:
         home.engine.dispose()
 

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from appliance.dicomweb.words import DICOM, MULTIPART
 from appliance.ingest.received_file import ReceivedFile
+from store_forward.spool import Spool
 
 MOST_PARTS: Final = 20_000
 
@@ -39,9 +40,9 @@ TakePart = Callable[[ReceivedPart], None]
 class _Part:
     """A part that is being received."""
 
-    def __init__(self, folder: Path, most_bytes: int, media_type: str) -> None:
+    def __init__(self, spool: Spool, most_bytes: int, media_type: str) -> None:
         self.media_type = media_type
-        self._file = ReceivedFile(folder)
+        self._file = ReceivedFile(spool)
         self._left = most_bytes
         self._too_large = False
 
@@ -57,15 +58,15 @@ class _Part:
 
     def drop(self) -> None:
         self._file.close()
-        with contextlib.suppress(OSError):  # the sweep of the folder removes what this leaves
+        with contextlib.suppress(OSError):  # the sweep of the spool removes what this leaves
             Path(self._file.name).unlink(missing_ok=True)
 
 
 class SingleBody:
     """A request whose body is one instance (PS3.18 8.6.1.1)."""
 
-    def __init__(self, folder: Path, most_bytes: int, take: TakePart) -> None:
-        self._part: _Part | None = _Part(folder, most_bytes, DICOM)
+    def __init__(self, spool: Spool, most_bytes: int, take: TakePart) -> None:
+        self._part: _Part | None = _Part(spool, most_bytes, DICOM)
         self._take = take
 
     def write(self, data: bytes) -> None:
@@ -91,8 +92,8 @@ class MultipartBody:
     ``write`` and ``end`` raise HTTPException 400 when it is not what it says, 413 when it has too many parts.
     """
 
-    def __init__(self, folder: Path, most_bytes: int, take: TakePart, boundary: bytes) -> None:
-        self._folder, self._most_bytes, self._take = folder, most_bytes, take
+    def __init__(self, spool: Spool, most_bytes: int, take: TakePart, boundary: bytes) -> None:
+        self._spool, self._most_bytes, self._take = spool, most_bytes, take
         self._part: _Part | None = None
         self._name, self._value = bytearray(), bytearray()
         self._media_type = ""
@@ -151,7 +152,7 @@ class MultipartBody:
         self._value.clear()
 
     def _open(self) -> None:
-        self._part = _Part(self._folder, self._most_bytes, self._media_type)
+        self._part = _Part(self._spool, self._most_bytes, self._media_type)
 
     def _write(self, data: bytes) -> None:
         assert self._part is not None
@@ -166,7 +167,7 @@ class MultipartBody:
         self._ended = True
 
 
-def body_for(content_type: str, folder: Path, most_bytes: int, take: TakePart) -> SingleBody | MultipartBody:
+def body_for(content_type: str, spool: Spool, most_bytes: int, take: TakePart) -> SingleBody | MultipartBody:
     """What takes a body of this Content-Type; ``most_bytes`` is the limit of one instance.
 
     Raises HTTPException: 415 for what is not DICOM, 400 without a boundary.
@@ -175,11 +176,11 @@ def body_for(content_type: str, folder: Path, most_bytes: int, take: TakePart) -
     kind = media_type.decode("latin-1")
     root = options.get(b"type", DICOM.encode()).decode("latin-1").lower()
     if kind == DICOM:
-        return SingleBody(folder, most_bytes, take)
+        return SingleBody(spool, most_bytes, take)
     if kind != MULTIPART or root != DICOM:
         raise HTTPException(
             415, f'Send {DICOM}, or {MULTIPART}; type="{DICOM}". Metadata and bulk data apart are not taken.'
         )
     if not options.get(b"boundary"):
         raise HTTPException(400, "The Content-Type names no boundary.")
-    return MultipartBody(folder, most_bytes, take, options[b"boundary"])
+    return MultipartBody(spool, most_bytes, take, options[b"boundary"])

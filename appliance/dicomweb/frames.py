@@ -159,7 +159,8 @@ def _take_over_values(dataset: Dataset, index: int) -> None:
 
 def _from_big_endian(path: Path, dataset: Dataset, index: int) -> bytes:
     """As a little endian file would have it: words are turned round, also those that hold two pixels of 8 bits."""
-    values = pixel_array(path, index=index, raw=True)
+    with path.open("rb") as file:
+        values = pixel_array(file, index=index, raw=True)
     if values.ndim == 3 and dataset.get("PlanarConfiguration") == 1:
         values = np.moveaxis(values, -1, 0)
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian

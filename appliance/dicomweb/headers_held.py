@@ -76,7 +76,7 @@ class HeadersHeld:
             raise HTTPException(
                 503, "Headers are still being read for this search; ask again, or for less.", {"Retry-After": "1"}
             )
-        paths = [self._spool.path(key.file_digest) for key in keys]
+        paths = [self._spool.file(key.file_digest) for key in keys]
         found = {}
         for key, header in zip(keys, await self._readers.run(headers_of, paths, self._most_bytes), strict=True):
             if isinstance(header, Unreadable):

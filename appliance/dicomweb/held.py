@@ -65,7 +65,7 @@ def held_instances(engine: Engine, spool: Spool, uids: dict[str, str]) -> tuple[
 
 def _present(rows: Iterable[Row[tuple[str, str, str]]], spool: Spool) -> Iterable[Held]:
     for row in rows:
-        path = spool.path(row.file_digest)
+        path = spool.file(row.file_digest)
         if path.exists():
             yield Held(
                 row.sop_instance_uid,

@@ -45,7 +45,8 @@ def pixels_of(path: Path) -> Iterator[tuple[BinaryIO, PixelPlace | None]]:
     with path.open("rb") as stream:
         header = read_partial(stream, stop_when=_at_pixels, force=True, specific_tags=[_CHARACTER_SET])
         if header.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-            value = dcmread(path).get("PixelData") or b""
+            stream.seek(0)
+            value = dcmread(stream).get("PixelData") or b""
             yield BytesIO(value), PixelPlace(PIXELS, 0, len(value)) if value else None
             return
         implicit, little = header.original_encoding

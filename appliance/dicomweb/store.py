@@ -93,7 +93,7 @@ class StoreEndpoint:
         account = Account()
         body = body_for(
             request.headers.get("content-type", ""),
-            self._spool.root / "incoming",
+            self._spool,
             self._settings.limits.max_instance_bytes,
             lambda part: self._take(part, study, account),
         )
@@ -144,7 +144,7 @@ class StoreEndpoint:
         try:
             if part.refused is None:
                 with contextlib.suppress(CannotUnderstand):  # then the admission says so, and keeps it aside
-                    header = read_header(part.path)
+                    header = read_header(self._spool.content(part.path))
             _check_part(part)
             if header is not None and study is not None and header.study_instance_uid != study:
                 raise DataSetDoesNotMatch("the instance is of another study than the address says")

@@ -16,6 +16,7 @@ import sqlcipher3.dbapi2 as sqlite
 import structlog
 
 from appliance.disk.quarantine import FOLDER, stamp
+from store_forward.database import unlock
 from store_forward.durable import make_folder, sync_folder, write_durably
 from store_forward.errors import DatabaseUnusable
 
@@ -53,11 +54,11 @@ def home_lock(home: Path, *, alone: bool, wait_s: float = _WAIT_S) -> Iterator[N
         yield
 
 
-def damage(home: Path, *, thorough: bool) -> str | None:
+def damage(home: Path, key: bytes | None = None, *, thorough: bool) -> str | None:
     """What is wrong with the database file, in SQLite's words; None when it is whole or not there.
 
-    ``thorough`` also compares every index with its table. Raises DatabaseUnusable when the file cannot be read at the
-    moment, which is no proof of damage.
+    ``key`` is what it is encrypted with: with another one it looks damaged. ``thorough`` also compares every index
+    with its table. Raises DatabaseUnusable when the file cannot be read at the moment, which is no proof of damage.
     """
     if (home / _MOVING).exists():
         return "it is being set aside already"
@@ -67,6 +68,7 @@ def damage(home: Path, *, thorough: bool) -> str | None:
     try:
         connection = sqlite.connect(str(path))
         try:
+            unlock(connection, key)
             rows = connection.execute(f"PRAGMA {'integrity_check' if thorough else 'quick_check'}(5)").fetchall()
         finally:
             connection.close()

@@ -108,7 +108,7 @@ def look_for_orphans(home: Home, now: float) -> list[Found]:
 
 def look_for_left_overs(home: Home, now: float) -> list[Path]:
     """Files of transfers that ended in the middle and that nobody has written to for an hour."""
-    incoming = home.spool.root / "incoming"
+    incoming = home.spool.incoming
     return [path for path in incoming.iterdir() if path.stat().st_mtime < now - ORPHAN_AGE_S]
 
 
@@ -145,7 +145,7 @@ def _object(spool: Spool, name: str) -> Path:
 
 def _trouble(spool: Spool, one: Needed, rehash: bool) -> Trouble | None:
     try:
-        size_bytes = spool.path(one.digest).stat().st_size
+        size_bytes = spool.content_bytes(spool.path(one.digest))
     except FileNotFoundError:
         return Trouble.MISSING
     if size_bytes != one.size_bytes:

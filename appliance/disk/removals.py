@@ -71,12 +71,10 @@ def remove_some(engine: Engine, spool: Spool, now: float) -> list[Row[tuple[str,
     folders = set()
     with writing(engine) as connection:
         kept = needed(connection, digests)
-        paths = [spool.path(digest) for digest in digests if digest not in kept]
         freed = 0
-        for path in paths:
-            if path.exists():
-                freed += path.stat().st_size
-                path.unlink()
+        for digest in (digest for digest in digests if digest not in kept):
+            if (path := spool.path(digest)).exists():
+                freed += spool.remove(digest)
                 folders.add(path.parent)
         count_deleted(connection, now, freed)
     for folder in folders:

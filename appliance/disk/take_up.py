@@ -56,7 +56,7 @@ class TakeUp:
     def __init__(self, home: Home, settings: Settings) -> None:
         self._home = home
         # What lies in the spool already needs no room: a disk at its floor is no reason to wait.
-        no_floor = Spool(home.spool.root, 0)
+        no_floor = Spool(home.spool.root, 0, seal=home.spool.seal)
         self._admission = Admission(home.engine, no_floor, settings.limits, settings.dicom)
 
     def run(self, stop: threading.Event) -> int:
@@ -87,11 +87,11 @@ class TakeUp:
         if DIGEST.fullmatch(path.name) is None or not self._home.spool.verify(path.name):
             self._put_away(path, Trouble.DAMAGED)
             return set()
-        if _made_here(path):
+        if _made_here(self._home.spool.content(path)):
             if path.stat().st_mtime < begun_at:
                 self._put_away(path, Trouble.MADE_BEFORE)
             return set()
-        temporary = self._home.spool.root / "incoming" / f"{path.name}.take-up"
+        temporary = self._home.spool.incoming / f"{path.name}.take-up"
         temporary.unlink(missing_ok=True)
         os.link(path, temporary)
         try:
@@ -129,8 +129,8 @@ def _made_here(path: Path) -> bool:
         if file.read(8).startswith(_NOT_DICOM):
             return True
     try:
-        return str(dcmread(path, specific_tags=["Manufacturer"], stop_before_pixels=True).get("Manufacturer")) == (
-            MANUFACTURER
-        )
+        with path.open("rb") as file:
+            header = dcmread(file, specific_tags=["Manufacturer"], stop_before_pixels=True)
+            return str(header.get("Manufacturer")) == MANUFACTURER
     except DAMAGED:
         return False

@@ -8,6 +8,7 @@ import time
 import structlog
 from sqlalchemy.exc import OperationalError
 
+from appliance.box_key import home_keys
 from appliance.disk.database_file import damage, home_lock, set_aside_database
 from appliance.disk.reconcile import look_at_rows, needed_files, repair
 from appliance.disk.take_up import TakeUp, begin_if_new
@@ -22,10 +23,11 @@ _PAUSE_S = 60.0
 def prepare_home(settings: Settings) -> Home:
     """The home of a box that is about to start, with a database that can be used.
 
-    Raises HomeInUse when another box runs on it, DatabaseUnusable, OSError.
+    Raises HomeInUse when another box runs on it, KeyUnusable, DatabaseUnusable, OSError.
     """
     with home_lock(settings.home, alone=True):
-        why = damage(settings.home, thorough=False)
+        keys = home_keys(settings)  # before anything is held to be damaged: with another key all would look so
+        why = damage(settings.home, keys.database if keys else None, thorough=False)
         if why is not None:
             set_aside_database(settings.home, why, time.time())
         home = open_home(settings)

@@ -88,7 +88,7 @@ class Admission:
             InstanceTooLarge: over ``max_instance_bytes`` or ``max_study_instances``.
             CannotUnderstand, DataSetDoesNotMatch, InstanceConflict: kept aside with its reason.
         """
-        size_bytes = temporary.stat().st_size
+        size_bytes = self._spool.content_bytes(temporary)
         if size_bytes > self._limits.max_instance_bytes:
             temporary.unlink()
             raise InstanceTooLarge(f"instance of {size_bytes} bytes is over max_instance_bytes")
@@ -157,7 +157,7 @@ class Admission:
             return Admitted.ALREADY_HELD
         old = self._spool.path(known.file_digest)
         if old.exists():
-            if dataset_digest(old) != dataset_digest(kept.path):
+            if dataset_digest(self._spool.content(old)) != dataset_digest(kept.path):
                 raise InstanceConflict("SOP Instance UID is known with other content; kept aside")
             return Admitted.ALREADY_HELD
         if uid != header.study_instance_uid:

@@ -25,7 +25,8 @@ def copied(path: Path, spool: Spool) -> Path:
     except SpoolFull as full:
         raise OutOfResources(str(full)) from full
     try:
-        shutil.copyfile(path, temporary)
+        with path.open("rb") as file, spool.content(temporary).open("wb") as copy:
+            shutil.copyfileobj(file, copy)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         if error.errno not in _NO_ROOM:

@@ -166,4 +166,4 @@ def _dataset_offset(stream: BinaryIO) -> int:
     if head[128:132] != b"DICM" or head[132:138] != b"\x02\x00\x00\x00UL":
         return 0
     end = 144 + int(struct.unpack("<I", head[140:144])[0])
-    return min(end, os.fstat(stream.fileno()).st_size)
+    return min(end, stream.seek(0, os.SEEK_END))

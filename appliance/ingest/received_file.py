@@ -7,11 +7,13 @@ import hashlib
 import os
 import secrets
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final, cast
 
 from store_forward.durable import FILE_MODE
+from store_forward.spool import Spool
 
 _AT_A_TIME_BYTES: Final = 131_072
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 class ReceivedFile:
@@ -21,15 +23,17 @@ class ReceivedFile:
     gets an answer: ``refused`` says why, and such a file is never to be used.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Make an empty file in ``folder``, readable by us only."""
-        self.name = str(folder / f"{secrets.token_hex(16)}.dcm")
+    def __init__(self, spool: Spool) -> None:
+        """Make an empty file where the spool's new ones lie, readable by us only, sealed if the home is."""
+        self.name = str(spool.incoming / f"{secrets.token_hex(16)}.dcm")
         self.refused: str | None = None
         self._sha256 = hashlib.sha256()
         self._size_bytes = self._on_its_way_bytes = 0
-        self._descriptor: int | None = None
+        self._file: BinaryIO | None = None
+        self._content: BinaryIO | None = None
         try:
-            self._descriptor = os.open(self.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+            self._file = cast(BinaryIO, os.fdopen(os.open(self.name, _NEW, FILE_MODE), "wb", buffering=0))
+            self._content = self._file if spool.seal is None else spool.seal.writer(self._file)
         except OSError as error:
             self._give_up(error)
 
@@ -48,8 +52,8 @@ class ReceivedFile:
         left = memoryview(data)
         self._sha256.update(left)
         try:
-            while left and self._descriptor is not None:
-                left = left[os.write(self._descriptor, left) :]
+            while left and self._content is not None:
+                left = left[self._content.write(left) :]
             self._send_on_its_way(len(data))
         except OSError as error:
             self._give_up(error)
@@ -62,9 +66,9 @@ class ReceivedFile:
         """
         self._size_bytes += more_bytes
         new_bytes = self._size_bytes - self._on_its_way_bytes
-        if new_bytes >= _AT_A_TIME_BYTES and self._descriptor is not None:
+        if new_bytes >= _AT_A_TIME_BYTES and self._file is not None:
             with contextlib.suppress(OSError):  # a file system that knows nothing of it
-                os.posix_fadvise(self._descriptor, self._on_its_way_bytes, new_bytes, os.POSIX_FADV_DONTNEED)
+                os.posix_fadvise(self._file.fileno(), self._on_its_way_bytes, new_bytes, os.POSIX_FADV_DONTNEED)
             self._on_its_way_bytes = self._size_bytes
 
     def flush(self) -> None:
@@ -72,9 +76,14 @@ class ReceivedFile:
 
     def close(self) -> None:
         """No more will come."""
-        if self._descriptor is not None:
-            descriptor, self._descriptor = self._descriptor, None
-            os.close(descriptor)
+        file, self._file = self._file, None
+        content, self._content = self._content, None
+        if file is not None and content is not None:
+            try:
+                content.close()
+                file.close()
+            except OSError as error:
+                self._give_up(error)
 
     def discard(self) -> None:
         """It is not going to be whole."""
@@ -82,8 +91,16 @@ class ReceivedFile:
         with contextlib.suppress(OSError):  # the sweep of the folder removes it
             Path(self.name).unlink(missing_ok=True)
 
+    def __del__(self) -> None:
+        """An association that ended in the middle of it has told nobody."""
+        if getattr(self, "_file", None) is not None:
+            self.discard()
+
     def _give_up(self, error: OSError) -> None:
         self.refused = error.strerror or "I/O error"
+        file, self._file, self._content = self._file, None, None
+        with contextlib.suppress(OSError):
+            if file is not None:
+                file.close()
         with contextlib.suppress(OSError):  # the sweep of the folder removes what this leaves
-            self.close()
             Path(self.name).unlink(missing_ok=True)

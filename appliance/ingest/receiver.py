@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
-from pathlib import Path
 
 import structlog
 from pydicom.uid import UID, AllTransferSyntaxes
@@ -35,6 +34,7 @@ from appliance.ingest.straight_in import StraightIn
 from appliance.ingest.waiting_room import WaitingRoom
 from appliance.settings import Dicom
 from appliance.tls import ServerTls
+from store_forward.spool import Spool
 
 log = structlog.get_logger()
 _SUCCESS = 0x0000
@@ -62,11 +62,11 @@ class _SharedContexts(list[PresentationContext]):
 class Receiver:
     """An application entity that answers each instance only after :class:`Admission` has made it durable."""
 
-    def __init__(self, settings: Dicom, admission: Admission, incoming: Path, services: Services) -> None:
+    def __init__(self, settings: Dicom, admission: Admission, spool: Spool, services: Services) -> None:
         self._settings = settings
         self._storing = Storing(admission)
         self._storage_classes = frozenset(storage_sop_classes(settings.private_sop_classes))
-        self._incoming = incoming
+        self._spool = spool
         self._services = services
         self._room: WaitingRoom | None = None
         self._entrances: list[Entrance] = []
@@ -75,7 +75,7 @@ class Receiver:
         # Put together for every message, read by nobody, and they stumble over commands that lack an element.
         _config.LOG_HANDLER_LEVEL = "none"
         # On the spool's own file system, and a disk that refuses them does not end the library's thread.
-        dimse_messages.NamedTemporaryFile = lambda **_: ReceivedFile(incoming)
+        dimse_messages.NamedTemporaryFile = lambda **_: ReceivedFile(spool)
         self._ae = self._application_entity()
 
     def _application_entity(self) -> AE:
@@ -165,7 +165,7 @@ class Receiver:
 
     def _on_connect(self, event: evt.Event) -> None:
         association = event.assoc
-        straight_in = StraightIn(association, self._storing, self._incoming, self._storage_classes)
+        straight_in = StraightIn(association, self._storing, self._spool, self._storage_classes)
 
         def over() -> None:
             straight_in.end()

@@ -35,6 +35,7 @@ class Storing:
         ``announced`` are SOP class and instance of the request.
         """
         source = _source(association)
+        received.close()
         try:
             if received.refused is not None:
                 raise OutOfResources(f"the spool cannot be written: {received.refused}")

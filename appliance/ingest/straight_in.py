@@ -11,7 +11,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from pynetdicom.association import Association
@@ -24,6 +23,7 @@ from appliance.ingest.file_meta import file_head
 from appliance.ingest.received_file import ReceivedFile
 from appliance.ingest.storing import SUCCESS, Storing
 from appliance.ingest.waiting import is_at_rest
+from store_forward.spool import Spool
 
 _P_DATA_TF: Final = 0x04
 _FRAGMENT: Final = struct.Struct(">IBB")  # length, context, control header of a presentation data value (PS3.8 9.3.5.1)
@@ -45,16 +45,14 @@ class _Arriving:
 class StraightIn:
     """For one association, in whose reading thread everything here is called."""
 
-    def __init__(
-        self, association: Association, storing: Storing, incoming: Path, sop_classes: Collection[str]
-    ) -> None:
+    def __init__(self, association: Association, storing: Storing, spool: Spool, sop_classes: Collection[str]) -> None:
         """Before its threads start; ``sop_classes`` are those of storage."""
         self._association = association
         self._dul: DULServiceProvider = association.dul
         assert isinstance(association.dul.socket, Line)
         self._line = association.dul.socket
         self._storing = storing
-        self._incoming = incoming
+        self._spool = spool
         self._sop_classes = sop_classes
         self._arriving: _Arriving | None = None
         self._library = self._dul._is_transport_event
@@ -135,7 +133,7 @@ class StraightIn:
             return None
         if request.sop_class_uid != context.abstract_syntax or request.sop_class_uid not in self._sop_classes:
             return None
-        received = ReceivedFile(self._incoming)
+        received = ReceivedFile(self._spool)
         received.write(file_head(request.sop_class_uid, request.sop_instance_uid, str(context.transfer_syntax[0])))
         return _Arriving(context_id, request, received)
 
@@ -148,7 +146,6 @@ class StraightIn:
     def _finish(self, arriving: _Arriving) -> None:
         """Answer once it is durable, or why it is not."""
         self._arriving = None
-        arriving.received.close()
         request = arriving.request
         refused = self._storing.take(
             self._association, arriving.received, (request.sop_class_uid, request.sop_instance_uid)

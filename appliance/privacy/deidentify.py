@@ -6,6 +6,7 @@ can try names against them.
 
 from __future__ import annotations
 
+import errno
 import math
 import struct
 import warnings
@@ -99,9 +100,14 @@ def deidentify_path(source: Path, target: Path, key: bytes, policy: Policy = DEF
 def read_instance(path: Path, *, pixels: bool = True) -> Dataset:
     """The Part 10 file at ``path``. Raises CannotDeidentify (``not_dicom``) when it is none, and OSError."""
     try:
-        return dcmread(path, stop_before_pixels=not pixels)
+        with path.open("rb") as file:
+            return dcmread(file, stop_before_pixels=not pixels)
     except (InvalidDicomError, EOFError, struct.error, *UNREADABLE) as error:
         raise CannotDeidentify("not_dicom", "the file is not a DICOM Part 10 file") from error
+    except OSError as error:
+        if error.errno != errno.EBADMSG:
+            raise
+        raise CannotDeidentify("not_dicom", "the file is damaged") from error
 
 
 def pseudonym(dataset: Dataset, key: bytes) -> str:

@@ -68,14 +68,12 @@ def require_nothing_in_archive(patient: Identifiers, archive: Path) -> None:
 
     The entries themselves were searched one by one when they were added.
     """
-    with zipfile.ZipFile(archive) as opened:
+    with archive.open("rb") as file, zipfile.ZipFile(file) as opened:
         for entry in opened.infolist():
             _require(patient, entry.filename, "the name of an entry")
             _search_bytes(patient, entry.extra + entry.comment, "an entry's notes")
         _search_bytes(patient, opened.comment, "the archive's notes")
-        start = opened.start_dir
-    with archive.open("rb") as file:
-        file.seek(start)
+        file.seek(opened.start_dir)
         _search_bytes(patient, file.read(), "the archive's directory")
 
 

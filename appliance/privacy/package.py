@@ -6,14 +6,16 @@ already holds that.
 
 from __future__ import annotations
 
-import os
+import io
 import secrets
 import stat
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from appliance.privacy.compress import compressed
 from appliance.privacy.deidentify import deidentify, pseudonymous_uid, read_instance
@@ -21,7 +23,8 @@ from appliance.privacy.errors import CannotDeidentify, SiteKeyUnusable
 from appliance.privacy.identifiers import Identifiers, identifiers_of
 from appliance.privacy.outgoing import require_nothing_in_archive, require_nothing_of
 from appliance.privacy.policy import DEFAULT_POLICY, Policy
-from store_forward.durable import make_folder, write_durably
+from store_forward.durable import make_folder, open_new, write_durably
+from store_forward.sealing import Seal
 
 KEY_BYTES = 32
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
@@ -45,21 +48,33 @@ class Package:
     left_out: tuple[LeftOut, ...]
 
 
-def site_key(path: Path) -> bytes:
+def site_key(path: Path, seal: Seal | None = None) -> bytes:
     """The 32 random bytes behind every pseudonym of this site, made durably on first use with mode 0600.
 
-    Raises SiteKeyUnusable when the file has another length or others may read it; OSError when the disk
+    In a sealed home the file is sealed; one that was put there as it is, such as another box's, is sealed when it is
+    first read. Raises SiteKeyUnusable when the file has another length or others may read it; OSError when the disk
     fails. A new key would give every patient a new pseudonym, so a damaged one is never replaced here.
     """
     if not path.exists():
         make_folder(path.parent)
-        write_durably(path, secrets.token_bytes(KEY_BYTES))
+        _write_key(path, secrets.token_bytes(KEY_BYTES), seal)
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise SiteKeyUnusable("the site key can be read by others", f"chmod 600 {path}")
-    key = path.read_bytes()
+    is_open = seal is None or path.stat().st_size == KEY_BYTES
+    key = path.read_bytes() if seal is None or is_open else seal.file(path).read_bytes()
     if len(key) != KEY_BYTES:
         raise SiteKeyUnusable(f"the site key has {len(key)} bytes, not {KEY_BYTES}", f"restore {path} from a copy")
+    if seal is not None and is_open:
+        _write_key(path, key, seal)
     return key
+
+
+def _write_key(path: Path, key: bytes, seal: Seal | None) -> None:
+    sealed = BytesIO()
+    if seal is not None:
+        with seal.writer(sealed) as file:
+            file.write(key)
+    write_durably(path, sealed.getvalue() or key)
 
 
 def package_study(paths: Iterable[Path], key: bytes, target: Path, policy: Policy = DEFAULT_POLICY) -> Package:
@@ -129,9 +144,23 @@ def _name_to_be(path: Path, key: bytes) -> str:
 
 @contextmanager
 def _open_archive(target: Path) -> Iterator[zipfile.ZipFile]:
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    if not target.exists():
+        open_new(target).close()
+    with target.open("wb") as file, zipfile.ZipFile(_OneWay(file), "w", zipfile.ZIP_STORED) as archive:
         yield archive
+
+
+class _OneWay(io.RawIOBase):
+    """Written from start to end, so that an archive has the same bytes in a sealed home and in another."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        return self._file.write(data)
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from pydicom.filereader import read_file_meta_info
 from pydicom.uid import (
     Comprehensive3DSRStorage,
     KeyObjectSelectionDocumentStorage,
@@ -59,7 +58,7 @@ class PacsCarrier:
             stored = exchange.store() if last is None or last.store_again else last.stored
             if not exchange.offers_commitment:
                 return self._stored_only(stored)
-            self._ask(exchange, path, delivery, stored)
+            self._ask(exchange, delivery, stored)
             if not self._reported_soon(exchange, delivery, stop):
                 raise DeliveryAwaits("commitment_awaited", f"stored with {stored}")
         last = self._last(delivery)
@@ -97,9 +96,9 @@ class PacsCarrier:
             )
         return f"stored, peer offers no commitment; {stored}"
 
-    def _ask(self, exchange: Exchange, path: Path, delivery: Delivery, stored: str) -> None:
+    def _ask(self, exchange: Exchange, delivery: Delivery, stored: str) -> None:
         transaction_uid = str(generate_uid(prefix=None))
-        instance = str(read_file_meta_info(path).MediaStorageSOPInstanceUID)
+        instance = exchange.sop_instance_uid
         wait_s = self._peer.commitment_wait_s
         try:
             with writing(self._engine) as connection:

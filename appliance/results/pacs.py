@@ -25,6 +25,7 @@ from appliance.results.commitment_service import REQUEST_COMMITMENT, request_of
 from appliance.settings import PacsTls
 from appliance.tls import ClientTls, client_context
 from store_forward.errors import DeliveryAwaits, DeliveryDeferred, DeliveryRefused
+from store_forward.sealing import plain_path
 
 # A file goes out as the bytes it was stored as: pynetdicom reads it in chunks and never decodes it.
 _config.STORE_SEND_CHUNKED_DATASET = True
@@ -53,6 +54,11 @@ class Exchange:
     def is_open(self) -> bool:
         """Whether the association still stands."""
         return bool(self._association.is_established)
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """Of the file."""
+        return str(read_file_meta_info(self._path).MediaStorageSOPInstanceUID)
 
     @property
     def offers_commitment(self) -> bool:
@@ -146,6 +152,11 @@ class PacsLink:
         ``answer_report`` answers what the archive reports on this association, in a thread of its own. Raises as
         :meth:`deliver` does.
         """
+        with plain_path(path) as plain, self._exchange(plain, answer_report) as exchange:
+            yield exchange
+
+    @contextmanager
+    def _exchange(self, path: Path, answer_report: AnswerReport | None) -> Iterator[Exchange]:
         meta = read_file_meta_info(path)
         sop_class_uid, transfer_syntax_uid = meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID
         if sop_class_uid not in self._keeps or transfer_syntax_uid != ExplicitVRLittleEndian:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from importlib.metadata import version
-from pathlib import Path
 
 from sqlalchemy import Connection, select
 
+from appliance.home import SITE_KEY, site_key_of
+from appliance.privacy.errors import SiteKeyUnusable
 from appliance.schema import devices
 from appliance.settings import Settings
 from appliance.standby.words import Sameness
@@ -18,7 +19,7 @@ def sameness_of(connection: Connection, settings: Settings) -> Sameness:
     chosen = select(devices.c.pack, devices.c.pack_digest).where(devices.c.chosen).order_by(devices.c.pack)
     return Sameness(
         version=version("scanside"),
-        site_key=_fingerprint(settings.home / "site.key"),
+        site_key=_fingerprint(settings),
         packs=tuple(f"{row.pack} {row.pack_digest[:12]}" for row in connection.execute(chosen)),
         destinations=destinations_of(settings),
     )
@@ -53,9 +54,11 @@ def differences(own: Sameness, first: Sameness) -> list[str]:
     return found
 
 
-def _fingerprint(key: Path) -> str:
+def _fingerprint(settings: Settings) -> str:
     """Tells two site keys apart and says nothing of them; empty where there is none."""
+    if not (settings.home / SITE_KEY).exists():
+        return ""
     try:
-        return hashlib.sha256(b"scanside site key\0" + key.read_bytes()).hexdigest()[:16]
-    except OSError:
+        return hashlib.sha256(b"scanside site key\0" + site_key_of(settings)).hexdigest()[:16]
+    except (OSError, SiteKeyUnusable):
         return ""

@@ -7,16 +7,14 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from appliance.audit.syslog import syslog_context
 from appliance.configuration import secret
 from appliance.dicomweb.door import dicomweb_token
 from appliance.errors import ConfigurationInvalid, Problem
-from appliance.home import SITE_KEY
+from appliance.home import site_key_of
 from appliance.privacy.errors import SiteKeyUnusable
-from appliance.privacy.package import site_key
 from appliance.results.stow import stow_token
 from appliance.results.webhook import signing_key
 from appliance.settings import Audit, DicomWeb, Settings, Standby
@@ -68,7 +66,8 @@ def _looks(settings: Settings) -> Iterator[tuple[tuple[str, ...], Callable[[], l
     yield ("web",), lambda: _port("page.port", page.host, page.port)
     yield ("web",), lambda: _asked("page", lambda: page_context(page))
     yield (f"{_DELIVERIES}cloud",), partial(_asked, "cloud.ca", partial(identity_of, settings))
-    yield (SYSLOG,), lambda: _asked("audit.syslog", lambda: syslog_context(settings))
+    if (syslog := settings.audit.syslog) is not None:
+        yield (SYSLOG,), partial(_asked, "audit.syslog", partial(syslog_context, syslog))
     yield (f"{_DELIVERIES}cloud",), partial(_asked, "cloud.token_file", partial(_cloud_token, settings))
     for server in settings.stow:
         yield (f"{_DELIVERIES}{server.name}",), partial(_asked, f"stow {server.name}", partial(stow_token, server))
@@ -76,7 +75,7 @@ def _looks(settings: Settings) -> Iterator[tuple[tuple[str, ...], Callable[[], l
         yield (f"{_DELIVERIES}{hook.name}",), partial(_asked, f"webhook {hook.name}", partial(signing_key, hook))
     yield ("uplink", STANDBY), lambda: _asked("standby.token_file", lambda: standby_token(settings))
     yield (DICOMWEB,), lambda: _asked("dicomweb.token_file", lambda: dicomweb_token(settings))
-    yield ("triage",), lambda: _site_key(settings.home / SITE_KEY)
+    yield ("triage",), lambda: _site_key(settings)
     yield (), lambda: _packs(settings)
 
 
@@ -89,9 +88,9 @@ def _asked(key: str, ask: Callable[[], object]) -> list[Problem]:
     return []
 
 
-def _site_key(path: Path) -> list[Problem]:
+def _site_key(settings: Settings) -> list[Problem]:
     try:
-        site_key(path)
+        site_key_of(settings)
     except SiteKeyUnusable as unusable:
         return [Problem("home", unusable.why, unusable.repair)]
     return []
@@ -140,7 +139,7 @@ def open_parts(settings: Settings) -> Settings:
         closed["dicomweb"] = DicomWeb()
     if _asked("", partial(standby_token, settings)):
         closed["standby"] = Standby(token_variable="")  # nosec B106: no variable at all
-    if _asked("", lambda: syslog_context(settings)):
+    if (syslog := settings.audit.syslog) is not None and _asked("", partial(syslog_context, syslog)):
         closed["audit"] = Audit()
     if _asked("", partial(_cloud_token, settings)) or _asked("", partial(identity_of, settings)):
         closed["cloud"] = settings.cloud.model_copy(update={"url": None, "token_file": None})  # nosec B105

@@ -14,6 +14,7 @@ from appliance.settings import Page, Settings
 from appliance.start.in_force import home_of, keep, kept, page_of
 from appliance.start.obstacles import Obstacle, obstacles
 from appliance.start.standing import Standing, said
+from store_forward.errors import KeyUnusable
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ def make_plan(config: Path | None, now: float) -> Plan:
         return _without(file, text, invalid.details, now)
     try:
         lacking = _prepared(settings)
+    except KeyUnusable as unusable:
+        return _safe(file, settings.page, (_key_problem(unusable),), now)
     except OSError as error:
         return _safe(file, settings.page, (_home_problem(settings, error),), now)
     copy = _copied(settings, file, text, now)
@@ -74,6 +77,8 @@ def _without(file: Path | None, text: str, problems: tuple[Problem, ...], now: f
     settings = before.settings
     try:
         lacking = _prepared(settings)
+    except KeyUnusable as unusable:
+        return _safe(file, settings.page, (*problems, _key_problem(unusable)), now)
     except OSError as error:
         return _safe(file, settings.page, (*problems, _home_problem(settings, error)), now)
     return Plan("kept", file, settings, before.path, settings.page, before.since, problems, lacking)
@@ -103,6 +108,10 @@ def _copied(settings: Settings, file: Path | None, text: str, now: float) -> Pat
 def _home_problem(settings: Settings, error: OSError) -> Problem:
     repair = "give a folder that this user may write to, on a disk that works"
     return Problem("home", f"cannot be used: {error.strerror or error}", repair, value=f" = {str(settings.home)!r}")
+
+
+def _key_problem(unusable: KeyUnusable) -> Problem:
+    return Problem("at_rest.key_file", unusable.why, unusable.repair)
 
 
 def problems_now(file: Path) -> tuple[Problem, ...]:

@@ -153,7 +153,7 @@ def _paths(connection: Connection, study: Row[Any], spool: Spool) -> list[Path]:
     ordered = query.order_by(instances.c.series_instance_uid, instances.c.sop_instance_uid)
     read = ordered.where(instances.c.sop_instance_uid.in_(found_on))
     digests = connection.execute(read).scalars().all() or connection.execute(ordered).scalars().all()
-    return [spool.path(digest) for digest in digests]
+    return [spool.file(digest) for digest in digests]
 
 
 def _picture(connection: Connection, study: Row[Any]) -> str | None:

@@ -41,7 +41,7 @@ def carry_out_next(engine: Engine, payloads: PayloadMaker, spool: Spool, most_at
     else:
         with reading(engine) as connection:
             digests = _digests(connection, asked.study_instance_uid)
-        made = payloads.image_after_all([spool.path(digest) for digest in digests])
+        made = payloads.image_after_all([spool.file(digest) for digest in digests])
     with writing(engine) as connection:
         connection.execute(of_row.values(done_at=now))
         _send(connection, asked, made, now)

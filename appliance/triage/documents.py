@@ -96,7 +96,8 @@ class DocumentMaker:
             return Made(tuple(sent), (NO_ROOM,))
         if not self._spool.verify(picture):
             return Made(tuple(sent), (NO_PICTURE,))
-        amended = build_amended_picture(dcmread(self._spool.path(picture)), outcome)
+        with self._spool.file(picture).open("rb") as file:
+            amended = build_amended_picture(dcmread(file), outcome)
         return Made((*sent, *self._send("amended_picture", takers, amended, outcome)))
 
     def _documents(self, headers: Sequence[Dataset], outcome: StudyOutcome, kind: str) -> list[DeliveryRequest]:

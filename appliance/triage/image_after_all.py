@@ -78,4 +78,4 @@ def _paths(connection: Connection, study_instance_uid: str, spool: Spool) -> lis
     c = instances.c
     query = select(c.file_digest).where(c.study_instance_uid == study_instance_uid, c.left_out_by.is_(None))
     digests = connection.execute(query.order_by(c.series_instance_uid, c.sop_instance_uid)).scalars()
-    return [spool.path(digest) for digest in digests]
+    return [spool.file(digest) for digest in digests]

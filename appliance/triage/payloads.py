@@ -145,7 +145,7 @@ class PayloadMaker:
         target = self._spool.temporary()
         try:
             present = [path for path in paths if path.exists()]
-            package = package_study(present, self._site_key, target, self._policy)
+            package = package_study(present, self._site_key, self._spool.content(target), self._policy)
             stored = self._spool.keep(target)
         except CannotDeidentify as refused:
             return None, f"kept on the box: {refused}", len(paths)

@@ -59,8 +59,10 @@ class TriageWorker:
         self._roomy = True
         # Reception stops at the floor and triage only at half of it: what was acknowledged is still read.
         marks = settings.limits.free_disk
-        self._spool = Spool(home.spool.root, marks.floor_bytes // 2, marks.bulk_bytes, marks.warn_bytes)
-        self._payloads = PayloadMaker(settings, self._spool, site_key(home.site_key_path))
+        self._spool = Spool(
+            home.spool.root, marks.floor_bytes // 2, marks.bulk_bytes, marks.warn_bytes, home.spool.seal
+        )
+        self._payloads = PayloadMaker(settings, self._spool, site_key(home.site_key_path, home.spool.seal))
 
     def start(self, now: float) -> None:
         """Take up what the last worker left, choose the device for each pack and write down the choice."""
@@ -146,7 +148,7 @@ class TriageWorker:
         )
 
     def _prepare(self, claim: Claim, now: float) -> Prepared:
-        paths = [self._home.spool.path(digest) for _, digest in claim.instances]
+        paths = [self._home.spool.file(digest) for _, digest in claim.instances]
         most = self._settings.limits.triage_attempts
         if claim.attempt > most:
             given_up = StudyDecision(Decision.not_triaged, Reason.worker_gave_up, f"{most} attempts")

@@ -17,9 +17,9 @@ from appliance.web.cookies import SESSION, set_cookie
 from appliance.web.entrance import session_times
 from appliance.web.forms import form_of
 from appliance.web.language import gettext as _
-from appliance.web.people import visit_of
+from appliance.web.people import address_of, visit_of
 from appliance.web.people_words import ROLE_WORDS, done_words, problem_words
-from appliance.web.sign_in import MOST_COMPARED_AT_ONCE, address_of
+from appliance.web.sign_in import MOST_COMPARED_AT_ONCE
 from appliance.web.site import Site
 from store_forward.database import reading, writing
 

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from appliance.box_key import key_place
 from appliance.errors import ConfigurationInvalid
 from appliance.machine.cloud_clock import CloudClock, cloud_clock_of
 from appliance.machine.history import DeviceAbility, PackUse, noted_abilities, uses_of
@@ -79,6 +80,7 @@ def box_routes(site: Site) -> list[Route]:
             "machine": machine_view(conn, site, state),
             "autonomy": autonomy_of(conn, state),
             "set_aside": set_aside_view(conn),
+            "at_rest": at_rest_words(site),
         }
 
     def card(request: Request) -> Response:
@@ -87,6 +89,15 @@ def box_routes(site: Site) -> list[Route]:
         return site.render(request, "card.html", {"name": name, "text": card_of(site, name), "now": site.clock()})
 
     return [*site.page("/box", "box", box), Route("/packs/{name}/card", card)]
+
+
+def at_rest_words(site: Site) -> str:
+    """Whether the home is encrypted, and where its key is."""
+    if site.spool.seal is None:
+        return _("not encrypted")
+    if key_place(site.settings).kind == "beside":
+        return _("encrypted, its key beside it")
+    return _("encrypted, its key elsewhere")
 
 
 def card_of(site: Site, name: str) -> str:

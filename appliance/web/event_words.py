@@ -21,6 +21,7 @@ EVENT_WORDS: Final = {
     "settled": later("Settled"),
     "deleting": later("Deleting"),
     "deleted": later("Deleted"),
+    "erased": later("Erased"),
     "quarantined": later("Quarantined"),
     "mended": later("Mended"),
     "read_again": later("Read again"),

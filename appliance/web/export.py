@@ -32,7 +32,7 @@ from appliance.results.media import directory_of
 from appliance.schema import studies
 from appliance.triage.deliveries import ESCALATIONS
 from appliance.web.language import gettext as _
-from appliance.web.people import Role
+from appliance.web.people import Role, address_of
 from appliance.web.site import Site
 from store_forward.database import reading, writing
 from store_forward.outbox import deliveries
@@ -74,7 +74,7 @@ class Export:
         uid = request.path_params["uid"]
         paths = await anyio.to_thread.run_sync(self._paths, uid)
         directory, names = await self._directory(paths)
-        address = request.client.host if request.client is not None else ""
+        address = address_of(request)
         await anyio.to_thread.run_sync(self._record, uid, person.name, address, len(paths))
         members = [
             Member(name or f"OTHER/{number:08}.dcm", path)
@@ -102,7 +102,7 @@ class Export:
             ).scalar()
             query = select(c.payload).where(results, c.revision == revision).order_by(c.id)
             payloads = dict.fromkeys(connection.execute(query).scalars())
-        made = [self._site.spool.path(digest) for digest in payloads]
+        made = [self._site.spool.file(digest) for digest in payloads]
         return [*(one.path for one in found), *(path for path in made if path.exists())]
 
     def _record(self, uid: str, person: str, address: str, files: int) -> None:

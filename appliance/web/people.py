@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection
 from appliance.people.roles import STRANGER, Person, Role
 from appliance.people.sessions import Session
 
-__all__ = ["Person", "Role", "Visit", "person_of", "set_visit", "visit_of"]
+__all__ = ["Person", "Role", "Visit", "address_of", "person_of", "set_visit", "visit_of"]
 
 _KEY: Final = "scanside.visit"
 
@@ -43,3 +43,8 @@ def set_visit(request: HTTPConnection, visit: Visit) -> None:
 def person_of(request: HTTPConnection) -> Person:
     """Whoever asks."""
     return visit_of(request).person
+
+
+def address_of(request: HTTPConnection) -> str:
+    """Where the browser is, as far as we can tell."""
+    return request.client.host if request.client is not None else ""

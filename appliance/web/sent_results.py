@@ -23,7 +23,7 @@ from appliance.labels import NOBODY
 from appliance.results.content_tree import Opened, opened
 from appliance.triage.deliveries import ESCALATIONS
 from appliance.web.language import gettext as _
-from appliance.web.people import Role
+from appliance.web.people import Role, address_of
 from appliance.web.site import Site
 from models.pixels import PixelLimits
 from store_forward.database import reading, writing
@@ -89,7 +89,7 @@ class SentResults:
         if not person.sees_patients:
             raise HTTPException(403, _("This is not open to your role."))
         row, path = self._found(request)
-        address = request.client.host if request.client is not None else ""
+        address = address_of(request)
         with writing(self._site.engine) as connection:
             patient = patient_of(connection, row.subject)
             taken = events.exported(person.name or NOBODY, address, row.subject, patient, f"{row.kind} from its page")
@@ -105,7 +105,7 @@ class SentResults:
             row = connection.execute(select(deliveries).where(of_study)).one_or_none()
         if row is None:
             raise HTTPException(404, _("There is no such result of this study."))
-        path = self._site.spool.path(row.payload)
+        path = self._site.spool.file(row.payload)
         if not path.exists():
             raise HTTPException(410, _("The result is no longer on this box; have the study read again."))
         return row, path

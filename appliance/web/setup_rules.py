@@ -107,7 +107,7 @@ class _DryRun:
         with reading(self._site.engine) as conn:
             rows = conn.execute(query.order_by(c.received_at).limit(_MOST_IMAGES)).all()
             title = conn.scalar(select(studies.c.calling_ae_title).where(studies.c.study_instance_uid == uid))
-        return sender or title or "", [(row.sop_instance_uid, self._site.spool.path(row.file_digest)) for row in rows]
+        return sender or title or "", [(row.sop_instance_uid, self._site.spool.file(row.file_digest)) for row in rows]
 
     def _render(self, request: Request, values: Values, code: int = 200) -> Response:
         plain: Values = {"study": "", "sender": "", "results": [], "trouble": "", "now": self._site.clock()}

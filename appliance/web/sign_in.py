@@ -27,7 +27,7 @@ from appliance.web.forms import form_of
 from appliance.web.language import COOKIE as LANGUAGE
 from appliance.web.language import LANGUAGES
 from appliance.web.language import gettext as _
-from appliance.web.people import Role, person_of, visit_of
+from appliance.web.people import Role, address_of, person_of, visit_of
 from appliance.web.site import Site
 from store_forward.database import reading, writing
 
@@ -52,11 +52,6 @@ def own_place(text: str) -> str:
     """A path of this page to go to, or the worklist: never another host, whatever the text says."""
     plain = text.isprintable() and not any(sign in text for sign in "\\#")
     return text if plain and text.startswith("/") and not text.startswith("//") else "/"
-
-
-def address_of(request: Request) -> str:
-    """Where the browser is, as far as we can tell."""
-    return request.client.host if request.client is not None else ""
 
 
 class _WayIn:

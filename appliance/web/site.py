@@ -24,7 +24,7 @@ from appliance.settings import Settings
 from appliance.web.language import gettext as _
 from appliance.web.language import language, later
 from appliance.web.live import Watch
-from appliance.web.people import Person, Role, person_of, visit_of
+from appliance.web.people import Person, Role, address_of, person_of, visit_of
 from appliance.web.rendered import Rendered
 from store_forward.database import reading, writing
 from store_forward.spool import Spool
@@ -109,7 +109,7 @@ class Site:
         """Put into the audit trail that whoever asks has looked at a study."""
         with reading(self.engine) as conn:
             patient_id = patient_of(conn, study_instance_uid)
-        person, address = person_of(request).name or NOBODY, request.client.host if request.client else ""
+        person, address = person_of(request).name or NOBODY, address_of(request)
         self.note(viewed(person, address, study_instance_uid, patient_id, where))
 
     def person(self, request: Request, role: Role = Role.VIEWER) -> Person:

@@ -44,7 +44,7 @@ def study_routes(site: Site) -> list[Route]:
             raise HTTPException(404, _("There is no such picture."))
         with reading(site.engine) as conn:
             known = refers_to(conn, uid, digest)
-        path = site.spool.path(digest)
+        path = site.spool.file(digest)
         if not known or not _is_png(path):
             raise HTTPException(404, _("There is no such picture."))
         kept = {"Cache-Control": "private, max-age=3600, immutable"}

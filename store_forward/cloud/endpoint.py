@@ -29,7 +29,6 @@ from store_forward.cloud.peer import PEER_CERTIFICATE
 from store_forward.cloud.reception import Reception
 from store_forward.cloud.settings import CloudSettings
 from store_forward.cloud.uploads import Upload
-from store_forward.database import open_database
 from store_forward.protocol import BoxId, Enrolment, Outcomes, Receipt, Renewal, UploadMetadata
 
 log = structlog.get_logger()
@@ -62,7 +61,8 @@ class _Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] != protocol.ENROLMENTS_PATH:
             state = scope.setdefault("state", {})
-            state["box"] = await run_in_threadpool(self._boxes.who, state.get(PEER_CERTIFICATE))
+            shown = state.get(PEER_CERTIFICATE)
+            state["box"] = await run_in_threadpool(self._boxes.who, shown) if shown else None
             if state["box"] is None and not self._is_token_enough(scope):
                 why = "the box's certificate is missing or was taken back" if self._certificates_only else _NO_TOKEN
                 refusal = JSONResponse({"error": why}, 401, {"WWW-Authenticate": "Bearer"})
@@ -256,8 +256,7 @@ def build_app(settings: CloudSettings, stopping: Callable[[], bool] = lambda: Fa
     """
     reception = Reception(settings)
     authority = Authority(settings.authority)
-    engine = open_database(settings.database)
-    boxes = Boxes(engine, authority, settings.certificate_days, time.time)
+    boxes = Boxes(reception.engine, authority, settings.certificate_days, time.time)
     endpoint = Endpoint(reception, boxes, settings, stopping)
 
     @asynccontextmanager
@@ -268,7 +267,6 @@ def build_app(settings: CloudSettings, stopping: Callable[[], bool] = lambda: Fa
         with suppress(asyncio.CancelledError):
             await sweeper
         reception.close()
-        engine.dispose()
 
     return Starlette(
         routes=[

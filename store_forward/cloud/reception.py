@@ -33,8 +33,8 @@ class Reception:
     def __init__(self, settings: CloudSettings) -> None:
         """Open both, making what is missing. Raises DatabaseUnusable, OSError."""
         self._settings = settings
-        self._engine = open_database(settings.database)
-        create_schema(self._engine, cases.CLOUD_METADATA)
+        self.engine = open_database(settings.database)
+        create_schema(self.engine, cases.CLOUD_METADATA)
         marks = (settings.free_floor_bytes, settings.free_bulk_bytes, settings.free_warn_bytes)
         self._spool = Spool(settings.spool, *marks)
         self._told = Room.PLENTY
@@ -42,7 +42,7 @@ class Reception:
 
     def close(self) -> None:
         """Close the database."""
-        self._engine.dispose()
+        self.engine.dispose()
 
     def create(self, metadata: UploadMetadata, size_bytes: int, now: float) -> Upload | Receipt:
         """Begin an upload, or find it begun; the receipt if the payload is held already. Raises UploadRefused."""
@@ -60,13 +60,13 @@ class Reception:
         except ValueError as error:
             raise UploadRefused(400, str(error)) from error
         self.require_room(size_bytes - upload.offset)
-        with writing(self._engine) as connection:
+        with writing(self.engine) as connection:
             cases.begin(connection, metadata, size_bytes)
         return upload
 
     def look(self, name: str, now: float) -> Upload | Receipt:
         """The upload called ``name``, or its receipt when it is finished. Raises UploadRefused: not known."""
-        with reading(self._engine) as connection:
+        with reading(self.engine) as connection:
             receipt = cases.receipt_of(connection, name)
         if receipt is not None:
             return receipt
@@ -122,35 +122,35 @@ class Reception:
 
     def forget_lost(self) -> None:
         """Drop ``receiving`` cases without an upload: a power cut fell between the two."""
-        with reading(self._engine) as connection:
+        with reading(self.engine) as connection:
             receiving = cases.in_state(connection, cases.CaseState.RECEIVING)
         lost = set(receiving) - {upload.metadata.sha256 for upload in self._uploads.unfinished()}
         if lost:
-            with writing(self._engine) as connection:
+            with writing(self.engine) as connection:
                 for digest in lost:
                     cases.give_up(connection, digest)
 
     def answers(self, box: str, after: int) -> Answers:
         """The box's next answers and messages, at most ``max_answers``."""
-        with reading(self._engine) as connection:
+        with reading(self.engine) as connection:
             return messages.feed_after(connection, box, after, self._settings.max_answers)
 
     def meet(self, box: str, now: float) -> None:
         """Note that this box asks for answers; a write only the first time."""
-        with reading(self._engine) as connection:
+        with reading(self.engine) as connection:
             known = messages.knows(connection, box)
         if not known:
-            with writing(self._engine) as connection:
+            with writing(self.engine) as connection:
                 messages.meet(connection, box, now)
 
     def note(self, told: Outcomes) -> None:
         """Keep what a box says became of its messages."""
-        with writing(self._engine) as connection:
+        with writing(self.engine) as connection:
             messages.note(connection, told)
 
     def counts(self) -> dict[str, int]:
         """How many cases stand in each state."""
-        with reading(self._engine) as connection:
+        with reading(self.engine) as connection:
             return cases.count_by_state(connection)
 
     def _held(self, metadata: UploadMetadata, size_bytes: int, now: float) -> Receipt | None:
@@ -159,7 +159,7 @@ class Reception:
         It may be there without a case: then a power cut fell between the rename and the commit, and the commit is
         made now.
         """
-        with reading(self._engine) as connection:
+        with reading(self.engine) as connection:
             known_bytes = cases.size_of(connection, metadata.sha256)
         if known_bytes is None:
             stored = self._spool.secure(metadata.sha256)
@@ -171,7 +171,7 @@ class Reception:
         return self._commit(metadata, size_bytes, now)
 
     def _commit(self, metadata: UploadMetadata, size_bytes: int, now: float) -> Receipt:
-        with writing(self._engine) as connection:
+        with writing(self.engine) as connection:
             receipt = cases.store(connection, metadata, size_bytes, now)
         upload = self._uploads.find(protocol.upload_id(metadata))
         if upload is not None:
@@ -180,7 +180,7 @@ class Reception:
 
     def _discard(self, upload: Upload) -> None:
         self._uploads.discard(upload)
-        with writing(self._engine) as connection:
+        with writing(self.engine) as connection:
             cases.give_up(connection, upload.metadata.sha256)
 
     def room(self) -> Room:

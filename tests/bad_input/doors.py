@@ -51,7 +51,7 @@ def not_triaged(row: Any, reason: Reason) -> None:
 def kept(box: SmallBox, content: bytes) -> None:
     """The very data set is in the spool under a row that says why it is there."""
     rows = [row.file_digest for table in (instances, set_aside) for row in box.rows(table)]
-    held = [box.spool.path(digest).read_bytes() for digest in rows if box.spool.verify(digest)]
+    held = [box.spool.file(digest).read_bytes() for digest in rows if box.spool.verify(digest)]
     assert any(one.endswith(content[-64:]) for one in held)
 
 

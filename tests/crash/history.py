@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydicom import dcmread
 from sqlalchemy import Table, select
 
 from appliance.schema import answers, instances, messages, studies
@@ -16,6 +15,7 @@ from store_forward.outbox import deliveries
 from store_forward.protocol import Answer
 from store_forward.spool import Spool
 from tests.crash.small_site import SmallSite
+from tests.dicom_factory import read_back
 
 
 @dataclass
@@ -91,7 +91,7 @@ def _at_the_box(account: Account, site: SmallSite, connection: Any) -> None:
 def _at_the_archive(account: Account, site: SmallSite, asked: list[Any]) -> None:
     documents: dict[str, set[str]] = {}
     for row in asked:
-        name = str(dcmread(site.home.spool.path(row.payload), stop_before_pixels=True).SOPInstanceUID)
+        name = str(read_back(site.home.spool.file(row.payload)).SOPInstanceUID)
         documents.setdefault(row.subject, set()).add(name)
         if row.state == "delivered" and name not in site.archive.classes:
             account.lost.append(f"{row.kind} of delivery {row.id} is not in the archive")
@@ -106,7 +106,7 @@ def _at_the_webhook(account: Account, site: SmallSite, asked: list[Any]) -> None
     for told in site.pager.told:
         ids.setdefault(told.whole, set()).add(told.headers["webhook-id"])
     for row in asked:
-        seen = ids.pop(site.home.spool.path(row.payload).read_bytes(), set())
+        seen = ids.pop(site.home.spool.file(row.payload).read_bytes(), set())
         if row.state == "delivered" and seen != {row.attributes["event_id"]}:
             account.lost.append(f"{row.kind} of delivery {row.id} came as {sorted(seen)}")
     account.duplicated += [f"the webhook was told what nobody decided: {sorted(one)}" for one in ids.values()]

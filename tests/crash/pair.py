@@ -131,7 +131,7 @@ class Pair:
         self.first = Box(folder / "first", self._sections(None), self._token)
         self.link = Link(self.first.page_port)
         self.standby = Box(folder / "standby", self._sections(self.link.port), self._token)
-        key = site_key(self.first.home.site_key_path)
+        key = site_key(self.first.home.site_key_path, self.first.home.spool.seal)
         self.standby.home.site_key_path.write_bytes(key)
         self.standby.home.site_key_path.chmod(0o600)
         self._cloud: list[Running] = []

@@ -64,7 +64,7 @@ class Told:
 class SmallSite:
     """Use :func:`small_sites`. Processes that end are started again at once, as by their supervisor."""
 
-    def __init__(self, folder: Path, archive: Archive, packs: Path, pager: WebhookServer) -> None:
+    def __init__(self, folder: Path, archive: Archive, packs: Path, pager: WebhookServer, more: str = "") -> None:
         self.folder = folder
         self.pager = pager
         self.archive = archive
@@ -73,7 +73,7 @@ class SmallSite:
         folder.mkdir()
         (folder / "pager-secret").write_text(SECRET, encoding="utf-8")
         self._config = folder / "scanside.toml"
-        self._config.write_text(self._configuration(packs), encoding="utf-8")
+        self._config.write_text(self._configuration(packs) + more, encoding="utf-8")
         self.settings = load_settings(self._config)
         self.home = open_home(self.settings)
         self.log = folder / "log.txt"
@@ -248,8 +248,8 @@ timeout_s = 5.0
 
 
 @contextmanager
-def small_sites(folder: Path, number: int) -> Iterator[list[SmallSite]]:
-    """So many sites, each with everything of its own but the PACS."""
+def small_sites(folder: Path, number: int, more: str = "") -> Iterator[list[SmallSite]]:
+    """So many sites, each with everything of its own but the PACS; ``more`` ends their configuration."""
     packs = folder / "packs"
     write_tiny_pack(packs / "tiny-box", "box", "tiny-box", thresholds=(0.2, 0.8))
     write_tiny_pack(packs / "tiny-cloud", "cloud", "tiny-cloud", thresholds=(0.5, 0.5))
@@ -259,7 +259,7 @@ def small_sites(folder: Path, number: int) -> Iterator[list[SmallSite]]:
         sites = []
         for place in range(number):
             pager = stack.enter_context(listening_webhook())
-            sites.append(SmallSite(folder / f"site-{place}", archive, packs, pager))
+            sites.append(SmallSite(folder / f"site-{place}", archive, packs, pager, more))
             stack.callback(sites[-1].close)
             sites[-1].open()
         yield sites

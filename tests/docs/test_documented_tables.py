@@ -56,7 +56,10 @@ def test_the_commands_of_the_contract_are_there() -> None:
     """Scripts depend on these names; each stands in the command-line reference with a sentence."""
     names = {path.split()[1] for path, _ in all_commands()}
     contract = {"serve", "cloud", "demo", "triage", "evaluate", "status", "outbox", "models", "check"}
-    assert contract | {"deidentify", "bench", "import", "audit", "enrol", "labels", "users", "tokens"} == names
+    assert (
+        contract | {"deidentify", "bench", "import", "audit", "enrol", "labels", "users", "tokens", "keys", "erase"}
+        == names
+    )
     assert all(command.help for _, command in all_commands())
     assert "`scanside run`" not in commands()
 

@@ -123,8 +123,11 @@ class Box:
         return found[0]
 
     def stored(self, sop_instance_uid: str) -> Path:
-        """The spool file of one instance."""
-        return self.home.spool.path(self.instance(sop_instance_uid).file_digest)
+        """A copy of one instance as it was stored, outside the home."""
+        digest = self.instance(sop_instance_uid).file_digest
+        copy = self.config.with_name(f"{digest}.dcm")
+        copy.write_bytes(self.home.spool.file(digest).read_bytes())
+        return copy
 
 
 @contextmanager

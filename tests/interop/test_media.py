@@ -42,4 +42,4 @@ def test_a_medium_of_dcmmkdir(tmp_path: Path) -> None:
     with reading(home.engine) as connection:
         rows = connection.execute(instances.select()).all()
     home.engine.dispose()
-    assert {row.sop_instance_uid: dataset_digest(home.spool.path(row.file_digest)) for row in rows} == sent
+    assert {row.sop_instance_uid: dataset_digest(home.spool.file(row.file_digest)) for row in rows} == sent

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from starlette.exceptions import HTTPException
 
 from appliance.dicomweb.body import ReceivedPart, body_for
+from store_forward.spool import Spool
 
 BOUNDARY = b"a-boundary"
 CONTENT_TYPE = 'multipart/related; type="application/dicom"; boundary="a-boundary"'
@@ -48,12 +49,12 @@ def _received(body: bytes, cuts: list[int]) -> list[tuple[bytes, bool]]:
         part.path.unlink()
 
     with tempfile.TemporaryDirectory() as folder:
-        reader = body_for(CONTENT_TYPE, Path(folder), 1 << 20, take)
+        reader = body_for(CONTENT_TYPE, Spool(Path(folder), 0), 1 << 20, take)
         for start, end in zip([0, *cuts], [*cuts, len(body)], strict=True):
             if start < end:
                 reader.write(body[start:end])
         reader.end()
-        assert list(Path(folder).iterdir()) == []
+        assert list((Path(folder) / "incoming").iterdir()) == []
     return found
 
 
@@ -74,7 +75,7 @@ def test_whatever_comes_is_parts_or_a_400(body: bytes, whole: bool) -> None:
     """Nothing else is raised, and no file is left behind."""
     head = b"--" + BOUNDARY + b"\r\n" if whole else b""
     with tempfile.TemporaryDirectory() as folder:
-        reader = body_for(CONTENT_TYPE, Path(folder), 1 << 20, lambda part: part.path.unlink())
+        reader = body_for(CONTENT_TYPE, Spool(Path(folder), 0), 1 << 20, lambda part: part.path.unlink())
         try:
             reader.write(head + body)
             reader.end()
@@ -82,7 +83,7 @@ def test_whatever_comes_is_parts_or_a_400(body: bytes, whole: bool) -> None:
             assert refused.status_code == 400
         finally:
             reader.drop()
-        assert list(Path(folder).iterdir()) == []
+        assert list((Path(folder) / "incoming").iterdir()) == []
 
 
 def test_a_large_body_never_lies_in_memory() -> None:
@@ -94,7 +95,7 @@ def test_a_large_body_never_lies_in_memory() -> None:
         part.path.unlink()
 
     with tempfile.TemporaryDirectory() as folder:
-        reader = body_for(CONTENT_TYPE, Path(folder), 1 << 30, take)
+        reader = body_for(CONTENT_TYPE, Spool(Path(folder), 0), 1 << 30, take)
         reader.write(b"--" + BOUNDARY + b"\r\n\r\n")
         tracemalloc.start()
         for _ in range(4096):

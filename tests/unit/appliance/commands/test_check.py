@@ -32,7 +32,8 @@ def bad(ended: Ended) -> dict[str, str]:
 def receive(home: Home, settings: Settings, content: bytes) -> None:
     """Take one file in."""
     temporary = home.spool.temporary()
-    temporary.write_bytes(content)
+    with home.spool.content(temporary).open("wb") as file:
+        file.write(content)
     Admission(home.engine, home.spool, settings.limits, settings.dicom).admit(temporary, "SCANNER", NOW)
 
 
@@ -77,7 +78,7 @@ def test_repair_says_what_it_did_and_what_is_left_to_do(scanside: Scanside, home
     receive(home, settings, as_bytes(image(seed="1")))
     path = next(one for one in (home.spool.root / "objects").rglob("*") if one.is_file())
     path.write_bytes(path.read_bytes()[:-1])
-    orphan, left_over = home.spool.keep_bytes(b"nobody's").path, home.spool.temporary()
+    orphan, left_over = home.spool.path(home.spool.keep_bytes(b"nobody's").digest), home.spool.temporary()
     for old in (orphan, left_over):
         os.utime(old, (1.0, 1.0))
     assert set(bad(scanside("check", "--json"))) == {"spool", "without a row", "left over"}

@@ -74,7 +74,8 @@ def test_serve_sets_a_torn_database_aside_and_takes_the_spool_up(
     admission = Admission(home.engine, home.spool, settings.limits, settings.dicom)
     for number in range(5):
         temporary = home.spool.temporary()
-        temporary.write_bytes(as_bytes(image(seed=str(number))))
+        with home.spool.content(temporary).open("wb") as file:
+            file.write(as_bytes(image(seed=str(number))))
         admission.admit(temporary, "SCANNER", NOW)
     home.engine.dispose()
     with (settings.home / "scanside.db").open("r+b") as file:

@@ -26,7 +26,8 @@ def test_an_empty_box(scanside: Scanside) -> None:
 def test_studies_are_counted_and_nobody_is_named(scanside: Scanside, home: Home, settings: Settings) -> None:
     """Scripts and logs get numbers, never a patient."""
     temporary = home.spool.temporary()
-    temporary.write_bytes(as_bytes(image()))
+    with home.spool.content(temporary).open("wb") as file:
+        file.write(as_bytes(image()))
     Admission(home.engine, home.spool, settings.limits, settings.dicom).admit(temporary, "SCANNER", NOW)
     for ended in (scanside("status", "--json"), scanside("status")):
         assert ended.status == 0

@@ -66,7 +66,7 @@ def _digests(box: SmallBox, uids: list[str]) -> list[str]:
     from_rows = {path.name for path in box.spool.root.glob("objects/*/*")}
     found = {}
     for digest in from_rows:
-        (header,) = headers_of([box.spool.path(digest)], 1 << 30)
+        (header,) = headers_of([box.spool.file(digest)], 1 << 30)
         assert not isinstance(header, Unreadable)
         found[header["00080018"]["Value"][0]] = digest
     return [found[uid] for uid in uids]

@@ -186,7 +186,7 @@ def test_an_object_without_a_row(two: SmallBox) -> None:
     kept = two.spool.keep_bytes(b"never acknowledged")
     now = time.time()
     assert look_for_orphans(two.home, now) == []
-    os.utime(kept.path, (now - 3700.0, now - 3700.0))
+    os.utime(two.spool.path(kept.digest), (now - 3700.0, now - 3700.0))
     found = look_for_orphans(two.home, now)
     assert [(one.trouble, one.digest) for one in found] == [(Trouble.NO_ROW, kept.digest)]
     assert repair(two.home, found[0], now)

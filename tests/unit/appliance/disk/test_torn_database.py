@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from appliance.box_key import home_keys
 from appliance.disk import upkeep
 from appliance.disk.database_file import DATABASE, HomeInUse, damage, home_lock, set_aside_database
 from appliance.disk.tables import quarantined, take_ups
@@ -83,6 +84,13 @@ def rows(home: Home) -> set[str]:
     return {row.sop_instance_uid for row in found}
 
 
+def key_of(box: SmallBox) -> bytes:
+    """What the box's database is encrypted with."""
+    keys = home_keys(box.settings)
+    assert keys is not None
+    return keys.database
+
+
 EVERY = {uid(f"instance {number}") for number in range(STUDIES)}
 
 
@@ -107,7 +115,7 @@ def test_every_image_has_its_row_again(full: SmallBox, tear: Callable[[Path], No
         assert kept.read_bytes() == torn
         assert "the database was damaged" in (kept.parent / "reason.txt").read_text()
         assert whole
-    assert damage(full.home.folder, thorough=True) is None
+    assert damage(full.home.folder, key_of(full), thorough=True) is None
 
 
 def test_a_whole_database_is_left_alone(full: SmallBox) -> None:
@@ -146,7 +154,7 @@ def test_a_take_up_that_was_cut_short_goes_on(full: SmallBox) -> None:
 def test_an_object_that_is_damaged_too_is_put_away(full: SmallBox) -> None:
     """Its bytes cannot be vouched for; the others are taken up."""
     overwrite_header(full.home.folder / DATABASE)
-    bad = full.spool.keep_bytes(b"was whole").path
+    bad = full.spool.path(full.spool.keep_bytes(b"was whole").digest)
     bad.write_bytes(b"is not")
     home = start(full)
     assert rows(home) == EVERY
@@ -242,4 +250,4 @@ def test_another_version_is_no_damage(full: SmallBox) -> None:
     with writing(full.engine) as connection:
         connection.execute(text("PRAGMA user_version = 99"))
     full.close()
-    assert damage(full.home.folder, thorough=True) is None
+    assert damage(full.home.folder, key_of(full), thorough=True) is None

@@ -30,7 +30,7 @@ def test_an_instance_is_on_disk_and_in_its_study(box: SmallBox) -> None:
     """The spool holds the bytes, one row names them, one opens the study."""
     assert box.admit(image()) == (Admitted.STORED, uid("study 0"))
     (row,) = box.rows(instances)
-    assert box.spool.path(row.file_digest).read_bytes() == as_bytes(image())
+    assert box.spool.file(row.file_digest).read_bytes() == as_bytes(image())
     assert (row.sop_instance_uid, row.source, row.received_at) == (uid("instance 0"), SCANNER, NOW)
     study = box.study(uid("study 0"))
     assert (study.state, study.revision, study.instance_count) == (StudyState.RECEIVING, 1, 1)
@@ -66,7 +66,7 @@ def test_other_content_under_a_known_uid_is_kept_aside(box: SmallBox) -> None:
     assert (aside.reason, aside.sop_instance_uid) == ("uid_known_with_other_content", uid("instance 0"))
     assert box.spool.verify(aside.file_digest)
     (held,) = box.rows(instances)
-    assert box.spool.path(held.file_digest).read_bytes() == as_bytes(image())
+    assert box.spool.file(held.file_digest).read_bytes() == as_bytes(image())
 
 
 def test_a_conflict_sent_twice_is_set_aside_once(box: SmallBox) -> None:
@@ -99,7 +99,7 @@ def test_what_is_not_dicom_is_kept_aside(box: SmallBox) -> None:
         "cannot_understand",
         "not a DICOM file: the DICM prefix is missing",
     )
-    assert box.spool.path(aside.file_digest).read_bytes() == b"not dicom at all"
+    assert box.spool.file(aside.file_digest).read_bytes() == b"not dicom at all"
 
 
 def test_an_instance_over_its_limit_is_turned_away(make_box: MakeBox) -> None:

@@ -24,7 +24,7 @@ def test_success_means_durable(box: SmallBox, listen: Listen) -> None:
     assert answer.Status == 0x0000
     (row,) = box.rows(instances)
     assert (row.sop_instance_uid, row.source) == (uid("instance 0"), SCANNER)
-    stored = box.spool.path(row.file_digest).read_bytes()
+    stored = box.spool.file(row.file_digest).read_bytes()
     assert box.spool.verify(row.file_digest)
     assert stored.endswith(as_bytes(image())[-9000:])
 

@@ -123,7 +123,7 @@ def test_however_it_is_cut(box: SmallBox, listen: Listen, way: str, at_a_time: i
     assert (answer.Status, answer.MessageIDBeingRespondedTo) == (0x0000, 1)
     assert answer.AffectedSOPInstanceUID == instance(0)[1]
     (row,) = box.rows(instances)
-    stored = box.spool.path(row.file_digest).read_bytes()
+    stored = box.spool.file(row.file_digest).read_bytes()
     assert stored[144 + struct.unpack("<I", stored[140:144])[0] :] == _DATA_SET
     assert box.spool.verify(row.file_digest)
 
@@ -154,7 +154,7 @@ def test_more_at_once_than_was_agreed(make_box: MakeBox, listen: Listen) -> None
         sender.connection.sendall(message(_STORE, _COMMAND, asked()) + message(_STORE, _LAST, large))
         assert sender.answer().Status == 0x0000
     (row,) = box.rows(instances)
-    assert box.spool.path(row.file_digest).read_bytes().endswith(large)
+    assert box.spool.file(row.file_digest).read_bytes().endswith(large)
 
 
 @pytest.mark.usefixtures("straight_only")

@@ -77,7 +77,7 @@ def test_what_is_no_instance_is_kept_aside_and_leaves_the_folder(box: SmallBox, 
     assert watch(box, folder, settle_s=0).scan(NOW) == 2
     assert not any(path.is_file() for path in folder.rglob("*"))
     (aside,) = box.rows(set_aside)
-    assert box.spool.path(aside.file_digest).read_bytes() == b"a letter"
+    assert box.spool.file(aside.file_digest).read_bytes() == b"a letter"
     assert box.count(instances) == 1
 
 
@@ -129,7 +129,7 @@ def test_files_wait_as_soon_as_bulk_does(make_box: MakeBox, folder: Path, capsys
     assert path.exists()
     assert capsys.readouterr().out.count("folder.waiting") == 1
     box.admit(image(seed="by C-STORE"))
-    roomy = WatchedFolder(folder, 0.0, box.admission, Spool(box.spool.root, 0))
+    roomy = WatchedFolder(folder, 0.0, box.admission, Spool(box.spool.root, 0, seal=box.spool.seal))
     assert roomy.scan(NOW) == 1
 
 

@@ -375,7 +375,7 @@ def test_the_report_comes_before_the_lane_is_done(site: Site) -> None:
     with writing(site.box.engine) as connection:
         held = outbox.lease(connection, "archive", "uplink", time.time(), 60.0)
     assert held is not None
-    path = site.box.spool.path(held.payload)
+    path = site.box.spool.file(held.payload)
     with pytest.raises(Exception, match="commitment_awaited"):
         PacsCarrier(site.box.settings.pacs[0], "SCANSIDE", site.box.engine).carry(path, held, going_on)
     assert site.reports() == 0x0000
@@ -390,7 +390,7 @@ def test_an_uplink_that_is_killed_meanwhile(site: Site, reported: bool) -> None:
     with writing(site.box.engine) as connection:
         held = outbox.lease(connection, "archive", "killed", time.time(), 60.0)
     assert held is not None
-    path = site.box.spool.path(held.payload)
+    path = site.box.spool.file(held.payload)
     with pytest.raises(Exception, match="commitment_awaited"):
         PacsCarrier(site.box.settings.pacs[0], "SCANSIDE", site.box.engine).carry(path, held, going_on)
     if reported:

@@ -82,7 +82,7 @@ def test_a_result_is_stored_at_the_server_and_has_its_receipt(make_box: MakeBox,
     assert [row.state for row in here.rows(deliveries)] == ["delivered", "delivered"]
     assert here.rows(deliveries)[0].receipt.startswith("stored by STOW-RS, status 200")
     (row,) = there.rows(instances)
-    assert there.spool.path(row.file_digest).read_bytes() == as_bytes(chest_radiograph())
+    assert there.spool.file(row.file_digest).read_bytes() == as_bytes(chest_radiograph())
 
 
 def test_a_real_refusal_is_parked_and_a_missing_token_waits(make_box: MakeBox, serve: Serve, tmp_path: Path) -> None:

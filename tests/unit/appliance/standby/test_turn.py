@@ -16,6 +16,7 @@ from appliance.standby.turn import StandbyTurn
 from appliance.standby.words import PULSE_PATH, Pulse, Word
 from appliance.web.app import build_app
 from store_forward.database import writing
+from store_forward.durable import write_durably
 from store_forward.outbox import deliveries
 from tests.small_box import NOW, MakeBox, SmallBox
 from tests.unit.appliance.standby.conftest import ask, deliver
@@ -249,11 +250,11 @@ def test_a_first_with_a_new_database_is_told_everything_again(pair: Pair) -> Non
 
 def test_differences_are_kept_for_the_page(pair: Pair) -> None:
     """Another site key makes other pseudonyms; another address is another archive."""
-    pair.first.home.site_key_path.write_bytes(b"1" * 32)
-    pair.standby.home.site_key_path.write_bytes(b"2" * 32)
+    write_durably(pair.first.home.site_key_path, b"1" * 32)
+    write_durably(pair.standby.home.site_key_path, b"2" * 32)
     pair.steps()
     said = pair.standby.rows(standing)[0].differences
     assert "different site keys" in said
-    pair.standby.home.site_key_path.write_bytes(b"1" * 32)
+    write_durably(pair.standby.home.site_key_path, b"1" * 32)
     pair.steps()
     assert pair.standby.rows(standing)[0].differences == ""

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydicom import dcmread
 from sqlalchemy import insert, update
 
 from appliance.results.report_content import PROVISIONAL
@@ -20,6 +19,7 @@ from store_forward import outbox
 from store_forward.database import writing
 from store_forward.outbox import deliveries
 from store_forward.protocol import Answer, AnswerFinding
+from tests.dicom_factory import read_back
 from tests.small_box import NOW, SmallBox, image
 
 ReadingBox = Callable[..., SmallBox]
@@ -110,7 +110,7 @@ def test_the_archive_gets_an_amended_report(escalated: Escalated) -> None:
     escalated.comes_down()
     escalated.worker.step(NOW + 62)
     first, second = (
-        dcmread(escalated.box.spool.path(one.payload))
+        read_back(escalated.box.spool.file(one.payload))
         for kind in ("report", "amended_report")
         for one in escalated.box.rows(deliveries)
         if one.kind == kind
@@ -131,7 +131,7 @@ def test_an_urgent_answer_goes_first_and_points_the_image_out(escalated: Escalat
     (selection,) = [one for one in escalated.box.rows(deliveries) if one.kind == "key_objects"]
     assert (
         escalated.box.rows(instances)[0].sop_instance_uid
-        in dcmread(escalated.box.spool.path(selection.payload)).to_json()
+        in read_back(escalated.box.spool.file(selection.payload)).to_json()
     )
 
 
@@ -140,7 +140,7 @@ def test_the_archive_gets_an_amended_picture(escalated: Escalated) -> None:
     escalated.comes_down()
     escalated.worker.step(NOW + 62)
     first, second = (
-        dcmread(escalated.box.spool.path(one.payload))
+        read_back(escalated.box.spool.file(one.payload))
         for kind in ("picture", "amended_picture")
         for one in escalated.box.rows(deliveries)
         if one.kind == kind
@@ -178,7 +178,7 @@ def test_a_report_after_a_late_image_follows_the_first(escalated: Escalated) -> 
     escalated.worker.step(NOW + 62)
     escalated.late_image()
     first, amended, second = (
-        dcmread(escalated.box.spool.path(one.payload))
+        read_back(escalated.box.spool.file(one.payload))
         for one in escalated.box.rows(deliveries)
         if one.kind in ("report", "amended_report")
     )

@@ -8,13 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from appliance.schema import findings
 from models.decision import Decision
 from store_forward.outbox import deliveries
-from tests.dicom_factory import chest_radiograph
+from tests.dicom_factory import chest_radiograph, read_back
 from tests.small_box import NOW, SmallBox, image
 from tests.tiny_pack import CLASSES, FINDING, OTHER_FINDING, picture, write_tiny_pack
 
@@ -63,14 +62,14 @@ def test_the_colours_lie_where_the_finding_stands_out_against_normal(classes_box
     The capture for the archive holds the same picture between its bands of words.
     """
     row = classes_box.study(_read(classes_box, _left()))
-    drawn = cv2.imdecode(np.frombuffer(classes_box.spool.path(row.heat_map).read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    drawn = cv2.imdecode(np.frombuffer(classes_box.spool.file(row.heat_map).read_bytes(), np.uint8), cv2.IMREAD_COLOR)
     assert drawn is not None
     colour = np.ptp(drawn.astype(int), axis=2)
     against_normal = colour[:24, :24].mean(), colour[72:, 72:].mean()
     others = colour[72:, :24].mean(), colour[:24, 72:].mean(), colour[36:60, 36:60].mean()
     assert min(against_normal) > 1.5 * max(others)
     (sent,) = [one for one in classes_box.rows(deliveries) if one.kind == "picture"]
-    capture = dcmread(classes_box.spool.path(sent.payload)).pixel_array
+    capture = read_back(classes_box.spool.file(sent.payload)).pixel_array
     middle = capture[:, (capture.shape[1] - 96) // 2 :][:, :96]
     assert any(np.array_equal(middle[at : at + 96], drawn[:, :, ::-1]) for at in range(len(middle) - 95))
 

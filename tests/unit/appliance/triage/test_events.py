@@ -33,7 +33,7 @@ def telling(reading_box: ReadingBox) -> SmallBox:
 def events(box: SmallBox, destination: str = "pager") -> list[tuple[Any, dict[str, Any]]]:
     """Each event delivery to a webhook with its body."""
     rows = [row for row in box.rows(deliveries) if row.destination == destination]
-    return [(row, json.loads(box.spool.path(row.payload).read_bytes())) for row in rows]
+    return [(row, json.loads(box.spool.file(row.payload).read_bytes())) for row in rows]
 
 
 def answer(box: SmallBox, decision: Literal["routine", "urgent"]) -> None:
@@ -57,7 +57,7 @@ def test_a_decision_is_told(telling: SmallBox, says: Says, priority: int, standi
     assert (row.kind, row.priority, row.content_type) == ("event_decided", priority, "application/json")
     assert (body["type"], body["data"]["decision"], body["data"]["standing"]) == ("study.decided", says, standing)
     assert row.attributes["event_id"] == body["data"]["event_id"]
-    key = site_key(telling.home.site_key_path)
+    key = site_key(telling.home.site_key_path, telling.spool.seal)
     assert body["data"]["study"] == pseudonymous_uid(study, key)
     assert study not in json.dumps(body)
     assert "Phantom" not in json.dumps(body)

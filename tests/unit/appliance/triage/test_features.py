@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 from zipfile import ZipFile
 
 import numpy as np
 import pytest
-from pydicom import dcmread
 from sqlalchemy import insert
 
 from appliance.results.report_content import PROVISIONAL
@@ -22,7 +22,7 @@ from store_forward.database import reading, writing
 from store_forward.features import FEATURES_TYPE, parse_features
 from store_forward.outbox import deliveries
 from store_forward.protocol import Answer, AnswerFinding
-from tests.dicom_factory import chest_radiograph
+from tests.dicom_factory import chest_radiograph, read_back
 from tests.small_box import NOW, SmallBox, image
 from tests.tiny_pack import write_tiny_pack
 
@@ -85,7 +85,7 @@ class Thin:
 
 def sentences(site: Thin, payload: str) -> list[str]:
     """The sentences of a report."""
-    report = dcmread(site.box.spool.path(payload))
+    report = read_back(site.box.spool.file(payload))
     return [str(item.TextValue) for item in report.ContentSequence if "TextValue" in item]
 
 
@@ -107,7 +107,7 @@ def test_features_go_alone(thin: Callable[[str], Thin]) -> None:
     (asked,) = site.sent("features")
     assert not site.sent("escalation")
     assert asked.content_type == FEATURES_TYPE and asked.priority < BULK
-    payload = parse_features(site.box.spool.path(asked.payload).read_bytes())
+    payload = parse_features(site.box.spool.file(asked.payload).read_bytes())
     assert payload.pack_digest == site.row.pack_digest
     assert len(payload.pictures[0].features) == 64
     assert site.study not in payload.model_dump_json()
@@ -227,9 +227,9 @@ def test_what_a_rule_leaves_out_does_not_go_up(thin: Callable[..., Thin]) -> Non
     assert site.worker.step(NOW + 1)
     asked = site.sent("features")[-1]
     assert (asked.revision, site.row.revision) == (2, 2)
-    assert len(parse_features(site.box.spool.path(asked.payload).read_bytes()).pictures) == 1
+    assert len(parse_features(site.box.spool.file(asked.payload).read_bytes()).pictures) == 1
     site.answered("features", "not_triaged", reason="features_not_understood", seq=2)
     (sent,) = site.sent("escalation")
-    with ZipFile(site.box.spool.path(sent.payload)) as archive:
+    with ZipFile(BytesIO(site.box.spool.file(sent.payload).read_bytes())) as archive:
         assert len(archive.namelist()) == 1
     assert sent.attributes["left_out"] == 0

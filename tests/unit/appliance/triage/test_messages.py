@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pydicom import dcmread
 from sqlalchemy import insert, update
 
 from appliance.schema import lines, messages
@@ -15,6 +14,7 @@ from appliance.triage.worker import TriageWorker
 from models.decision import Thresholds, settles_no_more
 from store_forward.database import writing
 from store_forward.outbox import deliveries
+from tests.dicom_factory import read_back
 from tests.small_box import NOW, SmallBox, image
 
 ReadingBox = Callable[..., SmallBox]
@@ -71,7 +71,7 @@ def test_lines_that_settle_less_are_taken_over(listening: Listening) -> None:
     assert (after.decision, after.routine_below, after.urgent_from) == ("escalate", 0.0, 1.0)
     assert after.lines_set_by == "message 7 of the cloud"
     reports = [
-        dcmread(listening.box.spool.path(one.payload)).to_json()
+        read_back(listening.box.spool.file(one.payload)).to_json()
         for one in listening.box.rows(deliveries)
         if one.kind == "report"
     ]

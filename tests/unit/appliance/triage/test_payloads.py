@@ -9,7 +9,6 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from pydicom import dcmread
 
 from appliance.privacy.package import site_key
 from appliance.triage.documents import NO_PLACE, NO_ROOM
@@ -19,7 +18,7 @@ from models.decision import Decision, ImageResult, StudyDecision, decide_study
 from models.reasons import Reason
 from store_forward.errors import SpoolFull
 from store_forward.outbox import deliveries
-from tests.dicom_factory import as_file, uid
+from tests.dicom_factory import as_file, read_back, uid
 from tests.small_box import NOW, SmallBox, image
 from tests.tiny_pack import write_tiny_pack
 
@@ -29,7 +28,7 @@ CLAIM = Claim(uid("study 0"), 1, 1, ())
 
 def maker(box: SmallBox) -> PayloadMaker:
     """The maker a worker of this box would have."""
-    return PayloadMaker(box.settings, box.spool, site_key(box.home.site_key_path))
+    return PayloadMaker(box.settings, box.spool, site_key(box.home.site_key_path, box.spool.seal))
 
 
 def read(box: SmallBox, *paths: Path) -> list[ImageResult]:
@@ -46,7 +45,7 @@ def test_payloads_are_durable_and_nothing_is_committed(reading_box: ReadingBox, 
     made = maker(box).prepare(CLAIM, [path], found, decide_study(found), NOW)
     assert [one.kind for one in made.deliveries] == ["report", "picture", "escalation"]
     assert all(box.spool.verify(one.payload) for one in made.deliveries)
-    assert all(one.size_bytes == box.spool.path(one.payload).stat().st_size for one in made.deliveries)
+    assert all(one.size_bytes == box.spool.file(one.payload).stat().st_size for one in made.deliveries)
     assert made.escalated
     assert made.outcome.provisional
     assert made.outcome.shown == made.outcome.findings[0]
@@ -113,7 +112,7 @@ def test_given_up_pixels_are_not_opened_again(reading_box: ReadingBox, tmp_path:
     made = maker(box).prepare(CLAIM, [path], [], decision, NOW, with_pixels=False)
     assert (made.heat_map, made.thumbnail, made.latency_ms, made.outcome.shown) == (None, None, None, None)
     (report,) = made.deliveries
-    assert dcmread(box.spool.path(report.payload)).StudyInstanceUID == uid("study 0")
+    assert read_back(box.spool.file(report.payload)).StudyInstanceUID == uid("study 0")
 
 
 def test_a_full_disk_is_raised_and_leaves_nothing_half(reading_box: ReadingBox, tmp_path: Path) -> None:
@@ -173,7 +172,7 @@ def test_only_urgent_images_are_pointed_out(reading_box: ReadingBox, tmp_path: P
     made = maker(box).prepare(CLAIM, paths, found, decide_study(found), NOW)
     assert made.outcome.urgent_images == (uid("instance 1"),)
     (selection,) = [one for one in made.deliveries if one.kind == "key_objects"]
-    named = dcmread(box.spool.path(selection.payload)).to_json()
+    named = read_back(box.spool.file(selection.payload)).to_json()
     assert uid("instance 1") in named and uid("instance 0") not in named
     alone = maker(box).prepare(CLAIM, paths[:1], found[:1], decide_study(found[:1]), NOW)
     assert "key_objects" not in [one.kind for one in alone.deliveries]
@@ -199,11 +198,11 @@ def test_an_unproven_heat_map_is_drawn_nowhere(reading_box: ReadingBox, tmp_path
     assert {one.kind for one in made.deliveries} == {"report", "picture", "key_objects"}
     assert (made.outcome.shown, found[0].heat_map) == (None, None)
     (capture,) = [one for one in made.deliveries if one.kind == "picture"]
-    pixels = dcmread(box.spool.path(capture.payload)).pixel_array
+    pixels = read_back(box.spool.file(capture.payload)).pixel_array
     inside = pixels[40:100, 210:300]
     assert np.array_equal(inside[..., 0], inside[..., 2])
     assert made.heat_map is not None
-    page = cv2.imdecode(np.frombuffer(box.spool.path(made.heat_map).read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    page = cv2.imdecode(np.frombuffer(box.spool.file(made.heat_map).read_bytes(), np.uint8), cv2.IMREAD_COLOR)
     assert page is not None and not np.ptp(page.astype(int), axis=2).any()
 
 

@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import cast
 from zipfile import ZipFile
 
 import pytest
-from pydicom import dcmread
 from pydicom.uid import Comprehensive3DSRStorage
 from sqlalchemy import update
 
@@ -25,7 +25,7 @@ from models.asking_again import FIRST_PAUSE_S, IMAGES_WAIT_S, LONGEST_PAUSE_S, A
 from store_forward.database import writing
 from store_forward.outbox import deliveries
 from tests.bad_disk import goes_bad, mended
-from tests.dicom_factory import uid
+from tests.dicom_factory import read_back, uid
 from tests.pack_archives import archive
 from tests.small_box import NOW, SmallBox, image
 from tests.tiny_pack import Says, change_manifest, write_tiny_pack
@@ -55,7 +55,7 @@ def test_a_study_is_decided(reading_box: ReadingBox, says: Says) -> None:
     (found,) = box.rows(findings)
     assert (found.name, found.source, found.sop_instance_uid) == ("bright_above", "box", uid("instance 0"))
     for digest in (row.heat_map, row.thumbnail):
-        assert box.spool.path(digest).read_bytes().startswith(b"\x89PNG")
+        assert box.spool.file(digest).read_bytes().startswith(b"\x89PNG")
     sent = {(one.kind, one.destination) for one in box.rows(deliveries)}
     escalated = {("escalation", "cloud")} if says == "escalate" else set()
     pointed_out = {("key_objects", "archive")} if says == "urgent" else set()
@@ -70,7 +70,7 @@ def test_the_report_speaks_of_this_study(reading_box: ReadingBox) -> None:
     study = box.receive(image())
     read_all(box)
     report = next(one for one in box.rows(deliveries) if one.kind == "report")
-    dataset = dcmread(box.spool.path(report.payload))
+    dataset = read_back(box.spool.file(report.payload))
     assert dataset.SOPClassUID == Comprehensive3DSRStorage
     assert (dataset.StudyInstanceUID, dataset.PatientID) == (study, "P-0")
 
@@ -81,7 +81,7 @@ def test_what_goes_to_the_cloud_names_nobody(reading_box: ReadingBox) -> None:
     study = box.receive(image("escalate"))
     read_all(box)
     escalation = next(one for one in box.rows(deliveries) if one.kind == "escalation")
-    with ZipFile(box.spool.path(escalation.payload)) as archive:
+    with ZipFile(BytesIO(box.spool.file(escalation.payload).read_bytes())) as archive:
         (name,) = archive.namelist()
         content = archive.read(name)
     assert b"Phantom" not in content

@@ -11,7 +11,6 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
-from pydicom import dcmread
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless
 from sqlalchemy import select
@@ -25,6 +24,7 @@ from appliance.web.cookies import VISITOR
 from appliance.web.forms import HEADER, token_for
 from appliance.web.people import Person, Role
 from store_forward.database import reading
+from tests.dicom_factory import read_back
 from tests.small_box import NOW, MakeBox, SmallBox, image
 from tests.unit.appliance.web.rows import Rows
 
@@ -113,7 +113,7 @@ def test_the_viewer_gets_its_images(box: SmallBox) -> None:
         assert "P-0" not in listed.text
         answer = page.get(frame["url"])
         says = json.loads(answer.headers["Scanside-Frame"])
-        stored = dcmread(box.spool.path(box.rows(instances)[0].file_digest)).pixel_array
+        stored = read_back(box.spool.file(box.rows(instances)[0].file_digest)).pixel_array
         assert np.array_equal(np.frombuffer(answer.content, says["kind"]).reshape(stored.shape), stored)
         place = f"/images/studies/{uid_of(box)}"
         assert page.get(f"{place}/instances/{frame['sop_instance_uid']}/frames/2").status_code == 404
@@ -137,7 +137,7 @@ def test_an_export_is_for_those_who_see_patients(box: SmallBox, as_role: Any) ->
         names = archive.namelist()
         assert archive.testzip() is None
         assert names[:2] == ["README.txt", "DICOMDIR"]
-        assert archive.read(names[2]) == box.spool.path(box.rows(instances)[0].file_digest).read_bytes()
+        assert archive.read(names[2]) == box.spool.file(box.rows(instances)[0].file_digest).read_bytes()
     with reading(box.engine) as connection:
         said = (
             connection.execute(select(study_events.c.detail).where(study_events.c.kind == "exported")).scalars().all()
