@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,9 @@ def onnxruntime_version() -> str | None:
 
 
 def _import_onnxruntime() -> Any:
+    os.environ["ORT_DISABLE_TELEMETRY"] = (
+        "1"  # since 1.29 it tells its maker of every network, unless it is told not to
+    )
     try:
         import onnxruntime
     except ImportError as error:

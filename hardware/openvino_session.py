@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +84,8 @@ def openvino_version() -> str | None:
 
 
 def _import_openvino() -> Any:
+    # It counts its users by this package if it finds it, at every import; without, it counts nobody.
+    sys.modules.setdefault("openvino_telemetry", cast(ModuleType, None))
     try:
         import openvino
     except ImportError as error:
