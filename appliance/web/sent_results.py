@@ -10,7 +10,7 @@ import anyio.to_thread
 from sqlalchemy import Row, select
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from appliance.audit import events
@@ -95,7 +95,8 @@ class SentResults:
             taken = events.exported(person.name or NOBODY, address, row.subject, patient, f"{row.kind} from its page")
             record(connection, taken, self._site.clock())
         end = "dcm" if row.content_type == _DICOM else "json"
-        return FileResponse(path, media_type=row.content_type, filename=f"{row.kind}-{row.id}.{end}")
+        headers = {"Content-Disposition": f'attachment; filename="{row.kind}-{row.id}.{end}"'}
+        return Response(path.read_bytes(), media_type=row.content_type, headers=headers)
 
     def _found(self, request: Request) -> tuple[Row[Any], Path]:
         c = deliveries.c
@@ -112,8 +113,8 @@ class SentResults:
 
 
 def _readable_json(path: Path) -> str:
-    with path.open(encoding="utf-8", errors="replace") as file:
-        text = file.read(_LONGEST_TEXT)
+    with path.open("rb") as file:
+        text = file.read(_LONGEST_TEXT).decode(errors="replace")
     try:
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
     except ValueError:

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from appliance.web.actions import action_routes
@@ -48,7 +48,7 @@ def study_routes(site: Site) -> list[Route]:
         if not known or not _is_png(path):
             raise HTTPException(404, _("There is no such picture."))
         kept = {"Cache-Control": "private, max-age=3600, immutable"}
-        return FileResponse(path, media_type="image/png", headers=kept)
+        return Response(path.read_bytes(), media_type="image/png", headers=kept)
 
     whole, fragment = site.page("/studies/{uid:path}", "study", study)
     show = whole.endpoint

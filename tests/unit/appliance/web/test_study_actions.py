@@ -23,7 +23,8 @@ from appliance.web.app import build_app
 from appliance.web.cookies import VISITOR
 from appliance.web.forms import HEADER, token_for
 from appliance.web.people import Person, Role
-from store_forward.database import reading
+from store_forward.database import reading, writing
+from store_forward.outbox import DeliveryRequest, deliveries, enqueue
 from tests.dicom_factory import read_back
 from tests.small_box import NOW, MakeBox, SmallBox, image
 from tests.unit.appliance.web.rows import Rows
@@ -120,6 +121,36 @@ def test_the_viewer_gets_its_images(box: SmallBox) -> None:
         assert page.get(f"{place}/instances/{frame['sop_instance_uid']}/frames/0").status_code == 404
         assert page.get(f"{place}/instances/1.2.3/frames/1").status_code == 404
         assert page.get("/images/studies/1.2.3").status_code == 404
+
+
+def test_what_lies_sealed_is_shown_and_given_whole(box: SmallBox, as_role: Any) -> None:
+    """A picture of the study, a result as it was sent, and its words on the page."""
+    as_role(Role.OPERATOR)
+    study = uid_of(box)
+    picture, event = b"\x89PNG\r\n\x1a\n and more", b'{"decision": "urgent"}'
+    kept = {content: box.spool.keep_bytes(content) for content in (picture, event)}
+    request = DeliveryRequest(
+        key="k",
+        subject=study,
+        revision=1,
+        kind="event_decided",
+        destination="pager",
+        priority=1,
+        payload=kept[event].digest,
+        size_bytes=len(event),
+        content_type="application/json",
+    )
+    with writing(box.engine) as connection:
+        connection.execute(studies.update().values(heat_map=kept[picture].digest))
+        enqueue(connection, request, NOW)
+    assert box.spool.path(kept[event].digest).read_bytes() != event
+    page = client(box)
+    assert page.get(f"/images/{kept[picture].digest}?study={study}").content == picture
+    (row,) = box.rows(deliveries)
+    answer = page.get(f"/studies/{study}/results/{row.id}/file")
+    assert (answer.content, answer.headers["content-type"]) == (event, "application/json")
+    assert f'filename="event_decided-{row.id}.json"' in answer.headers["content-disposition"]
+    assert "&#34;decision&#34;: &#34;urgent&#34;" in page.get(f"/studies/{study}/results/{row.id}").text
 
 
 def test_an_export_is_for_those_who_see_patients(box: SmallBox, as_role: Any) -> None:
