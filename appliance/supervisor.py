@@ -47,19 +47,13 @@ class _Child:
 class Supervisor:
     """Runs one command line per name and starts each again when it ends; those that are ``held`` are not started."""
 
-    def __init__(
-        self, commands: dict[str, list[str]], restarts_per_minute: int, stop: threading.Event | None = None
-    ) -> None:
-        """``stop`` is what a signal sets, shared by supervisors that follow one another."""
+    def __init__(self, commands: dict[str, list[str]], restarts_per_minute: int, stop: threading.Event) -> None:
+        """``stop`` ends it, see :func:`supervisor_stop`; supervisors that follow one another share it."""
         self._commands = commands
         self._per_minute = restarts_per_minute
         self._children = {name: _Child(name) for name in commands}
-        self._stop = stop or threading.Event()
+        self._stop = stop
         self.held: frozenset[str] = frozenset()
-
-    def request_stop(self, *_signal: object) -> None:
-        """Ask for an orderly end; safe in a signal handler."""
-        self._stop.set()
 
     def renew(self, name: str) -> None:
         """End one process; it is started again at once."""
@@ -68,14 +62,10 @@ class Supervisor:
             process.terminate()
 
     def run(self, until: Callable[[], bool] = lambda: False) -> None:
-        """Supervise until asked to stop or ``until`` says so, then end every process within :data:`STOP_GRACE_S`.
+        """Supervise until ``stop`` is set or ``until`` says so, then end every process within :data:`STOP_GRACE_S`.
 
         ``until`` is asked ten times a second.
         """
-        signal.signal(signal.SIGTERM, self.request_stop)
-        signal.signal(signal.SIGINT, self.request_stop)
-        if os.environ.get(END_WITH_INPUT):
-            threading.Thread(target=_await_end_of_input, args=(self._stop,), daemon=True).start()
         try:
             while not self._stop.is_set():
                 for child in self._children.values():
@@ -127,12 +117,21 @@ def _close_input(process: subprocess.Popen[bytes]) -> None:
         process.stdin.close()
 
 
+def supervisor_stop() -> threading.Event:
+    """In a supervisor, before it says that it is there: an event that is set by SIGTERM or SIGINT."""
+    return _set_by_signals(and_by_end_of_input=bool(os.environ.get(END_WITH_INPUT)))
+
+
 def stop_event() -> threading.Event:
     """In a child: an event that is set by SIGTERM, SIGINT or the end of the supervisor."""
+    return _set_by_signals(and_by_end_of_input=not sys.stdin.isatty())
+
+
+def _set_by_signals(*, and_by_end_of_input: bool) -> threading.Event:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    if not sys.stdin.isatty():
+    if and_by_end_of_input:
         threading.Thread(target=_await_end_of_input, args=(stop,), daemon=True).start()
     return stop
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import sys
-import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -29,7 +28,7 @@ from appliance.settings import Limits, Settings
 from appliance.start.plan import Plan, make_plan
 from appliance.start.standing import SAFE_PAGE
 from appliance.start.watch import StartWatch
-from appliance.supervisor import Supervisor, ends_at_once, stop_event
+from appliance.supervisor import Supervisor, ends_at_once, stop_event, supervisor_stop
 from store_forward.cloud.serve import run_analysis, run_endpoint
 from store_forward.cloud.settings import CloudSettings
 from store_forward.database import reading, writing
@@ -45,8 +44,9 @@ def serve_box(config: Path | None) -> bool:
     nothing such, shows its page alone; and it takes the file up as soon as it is mended.
     """
     _log_to_stderr()
-    stop = threading.Event()
+    stop = supervisor_stop()
     plan = make_plan(config, time.time())
+    lacking = plan.lacking
     while not stop.is_set():
         _announce(plan)
         _note(plan, EventType.APPLICATION_START)
@@ -57,10 +57,11 @@ def serve_box(config: Path | None) -> bool:
         with watch.telling():
             supervisor.held = plan.held
             supervisor.run(partial(watch.look, supervisor))
+        lacking = watch.lacking
         _note(plan, EventType.APPLICATION_STOP)
         if not stop.is_set():
             plan = make_plan(config, time.time())
-    return not plan.refused and not any(one.holds for one in watch.lacking)
+    return not plan.refused and not any(one.holds for one in lacking)
 
 
 def _announce(plan: Plan) -> None:
@@ -124,12 +125,13 @@ def serve_cloud(settings: Settings, config: Path | None) -> None:
         ConfigurationInvalid: boxes have no token to show.
     """
     _log_to_stderr()
+    stop = supervisor_stop()
     own = settings.cloud_endpoint
     cloud_settings(settings)
     scheme = "https" if own.certificate else "http"
     sys.stdout.write(f"cloud  {scheme}://{own.host}:{own.port}/\n")
     sys.stdout.flush()
-    Supervisor(_commands(_CLOUD_PROCESSES, config), settings.limits.restarts_per_minute).run()
+    Supervisor(_commands(_CLOUD_PROCESSES, config), settings.limits.restarts_per_minute, stop).run()
 
 
 def run_supervised(name: str, config: Path | None) -> None:

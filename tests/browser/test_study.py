@@ -53,8 +53,14 @@ def opened(page: Page, uid: str) -> None:
     expect(page.locator(READY)).to_be_visible(timeout=30_000)
 
 
+def drawn(page: Page) -> None:
+    """What was asked of the viewer stands on the screen: it draws in the frame after the one it was asked in."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def colour(page: Page, across: float = 0.5, down: float = 0.5) -> list[int]:
     """What the viewer has drawn at a place of the picture, red, green, blue; shares of its width and height."""
+    drawn(page)
     script = """([x, y]) => { const canvas = document.querySelector("#viewer-image canvas");
         return [...canvas.getContext("2d").getImageData(x * canvas.width, y * canvas.height, 1, 1).data]; }"""
     found: list[int] = page.evaluate(script, [across, down])
@@ -67,7 +73,8 @@ def grey(page: Page, across: float, down: float = 0.5) -> int:
 
 
 def told(page: Page, name: str) -> float:
-    """A number that the viewer says of itself."""
+    """A number that the viewer says of itself, when it has drawn."""
+    drawn(page)
     return float(page.locator("#viewer").get_attribute(f"data-{name}") or "nan")
 
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,31 +45,31 @@ def test_the_pause_never_overflows() -> None:
     assert restart_delay_s([float(n) / 1e4 for n in range(5000)], 1.0, 10_000) == 5.0
 
 
-@pytest.fixture
-def run() -> Iterator[Callable[[Supervisor, Callable[[], bool]], None]]:
-    """Runs a supervisor in this thread, as it must, until a condition holds; restores the signal handlers."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+Commands = dict[str, list[str]]
 
-    def until(supervised: Supervisor, done: Callable[[], bool]) -> None:
-        failed: list[BaseException] = []
 
-        def watch() -> None:
-            try:
-                wait_until(done, "the processes")
-            except AssertionError as late:
-                failed.append(late)
-            finally:
-                supervised.request_stop()
+def run(
+    commands: Commands, restarts_per_minute: int, done: Callable[[Supervisor], bool], held: frozenset[str] = frozenset()
+) -> None:
+    """Run a supervisor until a condition holds."""
+    stop = threading.Event()
+    supervised = Supervisor(commands, restarts_per_minute, stop)
+    supervised.held = held
+    failed: list[BaseException] = []
 
-        watcher = threading.Thread(target=watch)
-        watcher.start()
-        supervised.run()
-        watcher.join()
-        assert not failed, failed
+    def watch() -> None:
+        try:
+            wait_until(lambda: done(supervised), "the processes")
+        except AssertionError as late:
+            failed.append(late)
+        finally:
+            stop.set()
 
-    yield until
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    supervised.run()
+    watcher.join()
+    assert not failed, failed
 
 
 def shell(script: str) -> list[str]:
@@ -82,78 +82,70 @@ def lines(path: Path) -> list[str]:
     return path.read_text().split() if path.exists() else []
 
 
-Run = Callable[[Supervisor, Callable[[], bool]], None]
-
-
-def test_a_process_that_ends_is_started_again(tmp_path: Path, run: Run) -> None:
+def test_a_process_that_ends_is_started_again(tmp_path: Path) -> None:
     """It is told how often it has been restarted, for the status page."""
     log = tmp_path / "log"
-    run(Supervisor({"a": shell(f"echo $SCANSIDE_RESTARTS >> {log}")}, 30), lambda: len(lines(log)) >= 3)
+    run({"a": shell(f"echo $SCANSIDE_RESTARTS >> {log}")}, 30, lambda _: len(lines(log)) >= 3)
     assert lines(log)[:3] == ["0", "1", "2"]
 
 
-def test_one_that_fails_does_not_disturb_the_others(tmp_path: Path, run: Run) -> None:
+def test_one_that_fails_does_not_disturb_the_others(tmp_path: Path) -> None:
     """The receiver goes on while the triage worker crashes."""
     log = tmp_path / "log"
     crashing = shell(f"echo crash >> {log}; kill -SEGV $$")
     steady = shell(f"echo steady >> {log}; exec sleep 60")
-    run(Supervisor({"crashing": crashing, "steady": steady}, 30), lambda: lines(log).count("crash") >= 3)
+    run({"crashing": crashing, "steady": steady}, 30, lambda _: lines(log).count("crash") >= 3)
     assert lines(log).count("steady") == 1
 
 
-def test_a_stop_ends_every_process(tmp_path: Path, run: Run) -> None:
+def test_a_stop_ends_every_process(tmp_path: Path) -> None:
     """After run() returns, no child is left."""
     log = tmp_path / "log"
     sleeper = shell(f"echo $$ >> {log}; exec sleep 60")
-    run(Supervisor({"a": sleeper, "b": sleeper}, 30), lambda: len(lines(log)) == 2)
+    run({"a": sleeper, "b": sleeper}, 30, lambda _: len(lines(log)) == 2)
     for pid in lines(log):
         assert not Path(f"/proc/{pid}").exists()
 
 
-def test_a_process_that_does_not_listen_is_killed(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_does_not_listen_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The grace has an end."""
     monkeypatch.setattr(supervisor, "STOP_GRACE_S", 0.3)
     log = tmp_path / "log"
     deaf = shell(f"trap '' TERM; echo $$ >> {log}; while :; do sleep 0.05; done")
-    run(Supervisor({"deaf": deaf}, 30), lambda: len(lines(log)) == 1)
+    run({"deaf": deaf}, 30, lambda _: len(lines(log)) == 1)
     assert not Path(f"/proc/{lines(log)[0]}").exists()
 
 
-def test_the_limit_of_restarts_holds(tmp_path: Path, run: Run) -> None:
+def test_the_limit_of_restarts_holds(tmp_path: Path) -> None:
     """With two a minute there is no third start, however long the others run (0.8 s, where 0.6 would do)."""
     log = tmp_path / "log"
     clock = tmp_path / "clock"
     short_lived = shell(f"echo few >> {log}")
     steps = shell(f"for i in 1 2 3 4 5 6 7 8; do echo $i >> {clock}; sleep 0.1; done; exec sleep 60")
-    run(Supervisor({"few": short_lived, "steps": steps}, 2), lambda: len(lines(clock)) == 8)
+    run({"few": short_lived, "steps": steps}, 2, lambda _: len(lines(clock)) == 8)
     assert lines(log) == ["few", "few"]
 
 
-def test_what_is_held_starts_when_it_is_let_go_and_another_is_renewed(tmp_path: Path, run: Run) -> None:
+def test_what_is_held_starts_when_it_is_let_go_and_another_is_renewed(tmp_path: Path) -> None:
     """The rest runs on meanwhile."""
     log = tmp_path / "log"
     sleepers = {name: shell(f"echo {name} >> {log}; exec sleep 60") for name in ("held", "renewed", "steady")}
-    supervised = Supervisor(sleepers, 30)
-    supervised.held = frozenset({"held"})
 
-    def far_enough() -> bool:
+    def far_enough(supervised: Supervisor) -> bool:
         if sorted(lines(log)) == ["renewed", "steady"]:
             supervised.held = frozenset()
         elif sorted(lines(log)) == ["held", "renewed", "steady"]:
             supervised.renew("renewed")
         return len(lines(log)) == 4
 
-    run(supervised, far_enough)
+    run(sleepers, 30, far_enough, held=frozenset({"held"}))
     assert sorted(lines(log)) == ["held", "renewed", "renewed", "steady"]
 
 
 def test_it_ends_when_there_is_something_else_to_start(tmp_path: Path) -> None:
     """And ends its processes; whoever asked it to can begin anew."""
     log = tmp_path / "log"
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    Supervisor({"a": shell(f"echo $$ >> {log}; exec sleep 60")}, 30).run(lambda: bool(lines(log)))
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    Supervisor({"a": shell(f"echo $$ >> {log}; exec sleep 60")}, 30, threading.Event()).run(lambda: bool(lines(log)))
     assert not Path(f"/proc/{lines(log)[0]}").exists()
 
 
