@@ -24,7 +24,7 @@ from appliance.errors import (
 )
 from appliance.history import record_event
 from appliance.ingest.aside import known_among, list_aside
-from appliance.ingest.header import Header, dataset_digest, read_header
+from appliance.ingest.header import Header, Seen, dataset_digest, read_header
 from appliance.ingest.procedure_steps import image_arrived
 from appliance.ingest.statements import (
     COUNT_IN,
@@ -69,7 +69,7 @@ class Admission:
         source: str,
         now: float,
         announced: tuple[str, str] | None = None,
-        digest: str | None = None,
+        seen: Seen | None = None,
     ) -> tuple[Admitted, str]:
         """Move a received file into the spool and commit its row.
 
@@ -78,7 +78,7 @@ class Admission:
             source: calling AE title, or ``FOLDER``.
             now: seconds since the epoch.
             announced: (SOP class, SOP instance) of the C-STORE request, to be found again in the data set.
-            digest: SHA-256 of the file in lower-case hexadecimal, if the caller has it.
+            seen: what the caller knows of the file, having written it.
 
         Returns:
             what became of it and its StudyInstanceUID, after both are durable.
@@ -92,17 +92,17 @@ class Admission:
         if size_bytes > self._limits.max_instance_bytes:
             temporary.unlink()
             raise InstanceTooLarge(f"instance of {size_bytes} bytes is over max_instance_bytes")
-        kept = self._keep(temporary, digest)
+        kept = self._keep(temporary, seen)
         try:
-            return self._file(kept, source, now, announced)
+            return self._file(kept, source, now, announced, seen)
         except DBAPIError as error:
             raise OutOfResources(f"the database cannot commit ({type(error.orig).__name__})") from error
 
-    def _keep(self, temporary: Path, digest: str | None = None) -> StoredObject:
+    def _keep(self, temporary: Path, seen: Seen | None = None) -> StoredObject:
         """Into the spool, unless that would go below the floor; what cannot be kept must not fill the disk either."""
         try:
             self._spool.require_room()
-            return self._spool.keep(temporary) if digest is None else self._spool.keep_as(temporary, digest)
+            return self._spool.keep(temporary) if seen is None else self._spool.keep_as(temporary, seen.digest)
         except SpoolFull as full:
             raise OutOfResources(f"disk nearly full, send again later: {full}") from full
         except OSError as error:
@@ -111,11 +111,11 @@ class Admission:
             temporary.unlink(missing_ok=True)
 
     def _file(
-        self, kept: StoredObject, source: str, now: float, announced: tuple[str, str] | None
+        self, kept: StoredObject, source: str, now: float, announced: tuple[str, str] | None, seen: Seen | None
     ) -> tuple[Admitted, str]:
         header: Header | None = None
         try:
-            header = read_header(kept.path)
+            header = read_header(kept.path, seen)
             if announced is not None and announced != (header.sop_class_uid, header.sop_instance_uid):
                 raise DataSetDoesNotMatch("SOP class or instance UID differs from the request")
             return self._commits.run(partial(self._enter, header, kept, source, now)), header.study_instance_uid

@@ -9,7 +9,7 @@ import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
@@ -56,15 +56,24 @@ class Header:
     study_description: str
 
 
-def read_header(path: Path) -> Header:
-    """Read the elements up to group 0020 of a Part 10 file.
+class Seen(NamedTuple):
+    """What whoever wrote a file knows of it: its SHA-256 in lower-case hexadecimal, and its first 64 KiB."""
+
+    digest: str
+    head: bytes
+
+
+def read_header(path: Path, seen: Seen | None = None) -> Header:
+    """Read the elements up to group 0020 of a Part 10 file; of one that was ``seen``, not from the disk where it can.
 
     Raises:
         CannotUnderstand: not DICOM, torn before the UIDs, or a UID is missing or malformed (PS3.5 9.1).
     """
-    with path.open("rb") as stream:
-        plain = plain_header(stream.read(HEAD_BYTES))
-        texts, transfer_syntax_uid = plain or _texts(*_parse(stream))
+    found = None if seen is None else plain_header(seen.head)
+    if found is None:
+        with path.open("rb") as stream:
+            found = plain_header(stream.read(HEAD_BYTES)) or _texts(*_parse(stream))
+    texts, transfer_syntax_uid = found
     return Header(
         sop_instance_uid=_uid(texts, "SOPInstanceUID"),
         sop_class_uid=_uid(texts, "SOPClassUID"),

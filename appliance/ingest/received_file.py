@@ -9,6 +9,8 @@ import secrets
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
+from appliance.ingest.header import Seen
+from appliance.ingest.plain_header import HEAD_BYTES
 from store_forward.durable import FILE_MODE
 from store_forward.spool import Spool
 
@@ -28,6 +30,7 @@ class ReceivedFile:
         self.name = str(spool.incoming / f"{secrets.token_hex(16)}.dcm")
         self.refused: str | None = None
         self._sha256 = hashlib.sha256()
+        self._head = bytearray()
         self._size_bytes = self._on_its_way_bytes = 0
         self._file: BinaryIO | None = None
         self._content: BinaryIO | None = None
@@ -43,14 +46,16 @@ class ReceivedFile:
         return self
 
     @property
-    def digest(self) -> str:
-        """SHA-256 of what was written, in lower-case hexadecimal; taken while the rest is still on the line."""
-        return self._sha256.hexdigest()
+    def seen(self) -> Seen:
+        """What was written; taken while the rest is still on the line."""
+        return Seen(self._sha256.hexdigest(), bytes(self._head))
 
     def write(self, data: bytes | memoryview) -> int:
         """Write all of ``data`` at the end; nothing more once the disk has refused."""
         left = memoryview(data)
         self._sha256.update(left)
+        if (wanting := HEAD_BYTES - len(self._head)) > 0:
+            self._head += left[:wanting]
         try:
             while left and self._content is not None:
                 left = left[self._content.write(left) :]
