@@ -146,10 +146,16 @@ def exported(person: str, address: str, uid: str, patient_id: str, where: str) -
     return AuditEvent(EventId.EXPORT, Action.READ, who, subjects=studies_of(uid, patient_id))
 
 
-def searched(person: str, address: str, count: int) -> AuditEvent:
-    """A person has searched for patients (A.5.3.11); what for is not kept, the number of answers is."""
-    who = (Participant(person, True, address),)
-    return AuditEvent(EventId.QUERY, Action.EXECUTE, who, detail=f"{count} answers")
+def retrieved(client: str, address: str, uid: str, patient_id: str) -> AuditEvent:
+    """A program has fetched something of a study (A.5.3.5)."""
+    who = (Participant(client, True, address, RoleId.DESTINATION), this_box(RoleId.SOURCE))
+    return AuditEvent(EventId.INSTANCES_TRANSFERRED, Action.READ, who, subjects=studies_of(uid, patient_id))
+
+
+def searched(who_asks: str, address: str, where: str) -> AuditEvent:
+    """A person or a program has searched for patients (A.5.3.11); the words, which may name one, are not kept."""
+    who = (Participant(who_asks, True, address, RoleId.SOURCE), this_box(RoleId.DESTINATION))
+    return AuditEvent(EventId.QUERY, Action.EXECUTE, who, detail=where)
 
 
 def signed(event_type: EventType, person: str, address: str, outcome: Outcome = Outcome.SUCCESS) -> AuditEvent:

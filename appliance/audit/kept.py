@@ -1,12 +1,26 @@
-"""What the box's own work puts into the audit trail, in the transaction of that work."""
+"""What the box's own work puts into the audit trail, in the transaction of that work, and what was looked at."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select
+import structlog
+from sqlalchemy import Connection, Engine, select
+from sqlalchemy.exc import OperationalError
 
 from appliance.audit import events
 from appliance.audit.trail import record
 from appliance.schema import studies
+from store_forward.database import writing
+
+log = structlog.get_logger()
+
+
+def note(engine: Engine, event: events.AuditEvent, now: float) -> None:
+    """Put into the trail what was only looked at. A disk that does not take it is said in the log."""
+    try:
+        with writing(engine) as connection:
+            record(connection, event, now)
+    except OperationalError as error:
+        log.error("audit.not_recorded", kind=type(error.orig).__name__)
 
 
 def patient_of(connection: Connection, uid: str) -> str:

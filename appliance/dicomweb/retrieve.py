@@ -19,6 +19,7 @@ from starlette.responses import Response, StreamingResponse
 
 from appliance.dicomweb.accept import Accepted, accepted, wants_json
 from appliance.dicomweb.held import Held, held_instances
+from appliance.dicomweb.looks import Looks
 from appliance.dicomweb.opening import Unreadable, bulk_of, metadata_of, native_of
 from appliance.dicomweb.parts import Part, checked_file, multipart_answer, one_piece, single_answer
 from appliance.dicomweb.readers import Readers
@@ -35,13 +36,18 @@ _Value = TypeVar("_Value")
 class RetrieveEndpoint:
     """Answers GET of what is held; one for the process."""
 
-    def __init__(self, engine: Engine, spool: Spool, readers: Readers, most_bytes: int, public_url: str | None) -> None:
-        self._engine, self._spool, self._readers = engine, spool, readers
+    def __init__(
+        self, engine: Engine, spool: Spool, readers: Readers, most_bytes: int, public_url: str | None, looks: Looks
+    ) -> None:
+        self._engine, self._spool, self._readers, self._looks = engine, spool, readers, looks
         self._most_bytes, self._public_url = most_bytes, public_url
 
     async def held(self, request: Request) -> tuple[list[Held], int]:
         """What the path names; see ``held_instances``."""
-        return await anyio.to_thread.run_sync(held_instances, self._engine, self._spool, dict(request.path_params))
+        uids = dict(request.path_params)
+        found = await anyio.to_thread.run_sync(held_instances, self._engine, self._spool, uids)
+        await self._looks.retrieved(request, uids["study"])
+        return found
 
     async def instances(self, request: Request) -> Response:
         """Every instance of the study or series, or the one: each as it is stored unless asked for otherwise."""

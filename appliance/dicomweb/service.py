@@ -16,6 +16,7 @@ from appliance.dicomweb.accept import wants_json
 from appliance.dicomweb.attributes import Level
 from appliance.dicomweb.door import Door, dicomweb_token
 from appliance.dicomweb.headers_held import HeadersHeld
+from appliance.dicomweb.looks import Looks
 from appliance.dicomweb.pictures import PictureEndpoint
 from appliance.dicomweb.query import NO_FUZZY, read_query
 from appliance.dicomweb.readers import Readers
@@ -38,9 +39,10 @@ def dicomweb_mount(settings: Settings, engine: Engine, spool: Spool, clock: Call
     own, limits = settings.dicomweb, settings.limits
     readers = Readers(limits.worker_memory_bytes, own.opening_timeout_s)
     store = StoreEndpoint(settings, Admission(engine, spool, limits, settings.dicom), spool, clock)
-    retrieve = RetrieveEndpoint(engine, spool, readers, limits.max_decoded_bytes, own.public_url)
+    looks = Looks(engine, clock)
+    retrieve = RetrieveEndpoint(engine, spool, readers, limits.max_decoded_bytes, own.public_url, looks)
     pictures = PictureEndpoint(retrieve, readers, PixelLimits(limits.max_pixels, limits.max_decoded_bytes))
-    search = _SearchEndpoint(settings, engine, spool, readers)
+    search = _SearchEndpoint(settings, engine, spool, readers, looks)
     return Mount(
         ROOT_PATH,
         routes=[
@@ -70,8 +72,9 @@ def dicomweb_mount(settings: Settings, engine: Engine, spool: Spool, clock: Call
 
 
 class _SearchEndpoint:
-    def __init__(self, settings: Settings, engine: Engine, spool: Spool, readers: Readers) -> None:
-        self._settings, self._engine, self._spool, self._readers = settings, engine, spool, readers
+    def __init__(self, settings: Settings, engine: Engine, spool: Spool, readers: Readers, looks: Looks) -> None:
+        self._settings, self._engine, self._spool = settings, engine, spool
+        self._readers, self._looks = readers, looks
 
     async def studies(self, request: Request) -> Response:
         """Search for studies."""
@@ -92,6 +95,7 @@ class _SearchEndpoint:
         query = read_query(request.query_params, level, above, self._settings.dicomweb.max_results)
         headers = HeadersHeld(self._engine, self._spool, self._readers, self._settings.limits.max_decoded_bytes)
         found = await Search(self._engine, self._spool, headers, query, uids, root).run()
+        await self._looks.searched(request, len(found.objects))
         warnings = [NO_FUZZY] if query.fuzzy else []
         if found.more and query.over:
             warnings.append("There are additional results that can be requested.")

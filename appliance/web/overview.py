@@ -9,10 +9,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import Route
 
+from appliance.audit.events import searched
 from appliance.messages import acknowledge
 from appliance.web.language import gettext as _
 from appliance.web.listing import SHOWN, Place, WorklistRequest
-from appliance.web.people import Role
+from appliance.web.people import Role, address_of
 from appliance.web.search import LONGEST_SEARCH
 from appliance.web.site import Site, Values
 from appliance.web.views import box_state
@@ -34,8 +35,13 @@ def overview_routes(site: Site) -> list[Route]:
             raise HTTPException(404, _("There is no such notice on this box."))
         return "/"
 
+    def seen(request: Request) -> None:
+        asked = read_request(request.query_params)
+        if asked.search and asked.first_page:
+            site.note(searched(site.who(request), address_of(request), "worklist"))
+
     return [
-        *site.page("/", "worklist", latest),
+        *site.page("/", "worklist", latest, seen=seen),
         site.action("/notices/{seq:int}/acknowledge", acknowledged, Role.VIEWER),
     ]
 

@@ -7,18 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-import structlog
 from jinja2 import Environment
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from appliance.audit.events import AuditEvent, viewed
-from appliance.audit.kept import patient_of
-from appliance.audit.trail import record
+from appliance.audit.kept import note, patient_of
 from appliance.labels import NOBODY
 from appliance.settings import Settings
 from appliance.web.language import gettext as _
@@ -28,8 +25,6 @@ from appliance.web.people import Person, Role, address_of, person_of, visit_of
 from appliance.web.rendered import Rendered
 from store_forward.database import reading, writing
 from store_forward.spool import Spool
-
-log = structlog.get_logger()
 
 #: The pages a person goes to from anywhere: path, name, and the role that opens it.
 PLACES = (
@@ -57,12 +52,17 @@ class Site:
     rendered: Rendered = field(default_factory=Rendered)
 
     def page(
-        self, path: str, name: str, view: Callable[[Request, Connection], Values], role: Role = Role.VIEWER
+        self,
+        path: str,
+        name: str,
+        view: Callable[[Request, Connection], Values],
+        role: Role = Role.VIEWER,
+        seen: Callable[[Request], None] = lambda _request: None,
     ) -> list[Route]:
         """A live page: ``NAME.html``, and at ``/fragments/…`` the ``NAME_fragment.html`` inside that is fetched anew.
 
         ``view`` reads what both show, in one transaction. A fragment is rendered once for a state of the box and a
-        person, however many pages are open.
+        person, however many pages are open. ``seen`` is told of a page that was opened, not of what it fetches anew.
         """
 
         def made(request: Request, template: str, digest: str) -> str:
@@ -73,7 +73,9 @@ class Site:
         def whole(request: Request) -> Response:
             self.person(request, role)
             digest = self.watch.digest()  # taken first: a change in between is then fetched again, never missed
-            return HTMLResponse(made(request, f"{name}.html", digest))
+            html = made(request, f"{name}.html", digest)
+            seen(request)
+            return HTMLResponse(html)
 
         def fragment(request: Request) -> Response:
             person, digest = self.person(request, role), self.watch.digest()
@@ -98,19 +100,18 @@ class Site:
         return Route(path, endpoint, methods=["POST"])
 
     def note(self, event: AuditEvent) -> None:
-        """Put into the audit trail what was only looked at. A disk that does not take it is said in the log."""
-        try:
-            with writing(self.engine) as conn:
-                record(conn, event, self.clock())
-        except OperationalError as error:
-            log.error("audit.not_recorded", kind=type(error.orig).__name__)
+        """Put into the audit trail what was only looked at."""
+        note(self.engine, event, self.clock())
 
     def note_look(self, request: Request, study_instance_uid: str, where: str) -> None:
         """Put into the audit trail that whoever asks has looked at a study."""
         with reading(self.engine) as conn:
             patient_id = patient_of(conn, study_instance_uid)
-        person, address = person_of(request).name or NOBODY, address_of(request)
-        self.note(viewed(person, address, study_instance_uid, patient_id, where))
+        self.note(viewed(self.who(request), address_of(request), study_instance_uid, patient_id, where))
+
+    def who(self, request: Request) -> str:
+        """The name of whoever asks, as the audit trail has it."""
+        return person_of(request).name or NOBODY
 
     def person(self, request: Request, role: Role = Role.VIEWER) -> Person:
         """Whoever asks. Raises HTTPException 403 when this needs another role."""

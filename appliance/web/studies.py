@@ -50,22 +50,15 @@ def study_routes(site: Site) -> list[Route]:
         kept = {"Cache-Control": "private, max-age=3600, immutable"}
         return Response(path.read_bytes(), media_type="image/png", headers=kept)
 
-    whole, fragment = site.page("/studies/{uid:path}", "study", study)
-    show = whole.endpoint
-
-    def seen(request: Request) -> Response:
-        """The page, and that it was looked at; what a live page fetches anew is the same look."""
-        answer: Response = show(request)
+    def seen(request: Request) -> None:
         site.note_look(request, request.path_params["uid"], "study page")
-        return answer
 
     return [
         *viewing_routes(site, readers),
         *action_routes(site),
         *result_routes(site, readers),
         *export_routes(site, readers),
-        Route(whole.path, seen),
-        fragment,
+        *site.page("/studies/{uid:path}", "study", study, seen=seen),
         Route("/images/{digest}", image),
     ]
 

@@ -37,6 +37,17 @@ def test_who_looks_at_a_study_is_noted_once_a_look(rows: Rows) -> None:
     assert told(rows)[before:] == [("DICOM Instances Accessed", "anna", ["1.2", "P-7"], 0)] * 2
 
 
+def test_a_search_is_noted_when_its_page_is_opened(rows: Rows) -> None:
+    """Once for its pages, however long the first is open; a list without words is no search."""
+    rows.study("1.2", "urgent", patient_name="Doe^Jane")
+    put_user(rows.engine, "anna", Role.VIEWER)
+    before = len(told(rows))
+    client = sign_in(rows.client(), put_session(rows.engine, "anna", NOW))
+    for address in ("/?search=doe", "/fragments/?search=doe", "/?search=doe&last=1", "/?show=urgent", "/"):
+        assert client.get(address).status_code == 200
+    assert told(rows)[before:] == [("Query", "anna", [], 0)]
+
+
 def test_signing_in_out_and_failing_to(rows: Rows) -> None:
     """Also under a name that nobody has, which is not kept: people type passwords there."""
     put_user(rows.engine, "anna", Role.VIEWER)
