@@ -14,6 +14,7 @@ from appliance.commands.check_disk import CheckResult, database_result, spool_re
 from appliance.commands.check_pair import pair_results
 from appliance.commands.packs import selftest
 from appliance.configuration import secret
+from appliance.confined import MISSING
 from appliance.dicomweb.door import dicomweb_token
 from appliance.errors import ConfigurationInvalid
 from appliance.home import Home, open_home
@@ -47,6 +48,7 @@ def examine(settings: Settings, *, rehash: bool, repair: bool = False, destinati
         *pair_results(home, settings),
         _disk(home),
         _at_rest(settings, home),
+        _confinement(),
         _site_key(home),
         *spool_results(home, settings, rehash=rehash, repair=repair),
     ]
@@ -132,6 +134,13 @@ def _at_rest(settings: Settings, home: Home) -> CheckResult:
     if place.kind == "beside":
         return CheckResult("at rest", True, f"encrypted; the key {place.path} lies beside what it opens")
     return CheckResult("at rest", True, f"encrypted; the key is {place.path}")
+
+
+def _confinement() -> CheckResult:
+    if MISSING is not None:
+        said = f"what reads images could start programs and make connections: {MISSING}; install libseccomp2"
+        return CheckResult("confinement", False, said)
+    return CheckResult("confinement", True, "what reads images starts no program and makes no connection")
 
 
 def _site_key(home: Home) -> CheckResult:

@@ -19,6 +19,7 @@ from sqlalchemy.exc import OperationalError
 from appliance.audit.events import EventType, application
 from appliance.audit.trail import record
 from appliance.configuration import load_settings, secret
+from appliance.confined import confine
 from appliance.errors import ConfigurationInvalid
 from appliance.home import Home, open_home
 from appliance.packs import installed_folder_of
@@ -35,6 +36,8 @@ from store_forward.database import reading, writing
 
 log = structlog.get_logger()
 _CLOUD_PROCESSES = ("cloud-endpoint", "cloud-analysis")
+#: Those that start no program, and whether they make no connection, either. The page's starts those that read files.
+_CONFINED = {"receiver": False, "triage": True, "uplink": False, "cloud-endpoint": False, "cloud-analysis": True}
 
 
 def serve_box(config: Path | None) -> bool:
@@ -139,6 +142,8 @@ def run_supervised(name: str, config: Path | None) -> None:
     _log_to_stderr()
     structlog.contextvars.bind_contextvars(process=name)
     settings, stop = load_settings(config), stop_event()
+    if name in _CONFINED:
+        confine(to_the_machine=_CONFINED[name])
     if name == "cloud-endpoint":
         run_endpoint(cloud_settings(settings), stop)
     elif name == "cloud-analysis":

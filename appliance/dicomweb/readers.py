@@ -1,4 +1,4 @@
-"""Files of strangers are opened in processes of their own, under a limit of memory and time."""
+"""Files of strangers are opened in processes of their own, which have limits of memory and time, and no network."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import anyio
 import structlog
 from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
 from starlette.exceptions import HTTPException
+
+from appliance.confined import confine
 
 log = structlog.get_logger()
 _PROCESSES: Final = 2
@@ -44,5 +46,6 @@ class Readers:
 
 
 def _limited(memory_bytes: int, work: Callable[[*_Arguments], _Result], arguments: tuple[*_Arguments]) -> _Result:
+    confine(to_the_machine=True)
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     return work(*arguments)

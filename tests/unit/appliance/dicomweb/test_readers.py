@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,17 @@ def _raised(work: Any, *arguments: Any, timeout_s: float = 600.0) -> HTTPExcepti
         return raised.value
 
     return anyio.run(main)
+
+
+def _kernel_filter() -> str:
+    (mode,) = re.findall(r"^Seccomp:\t(\d)", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return str(mode)
+
+
+def test_a_reader_is_confined() -> None:
+    """To the machine, see appliance/confined.py; whoever asks is not."""
+    assert anyio.run(Readers(MEMORY, 600.0).run, _kernel_filter) == "2"
+    assert _kernel_filter() == "0"
 
 
 def test_a_file_that_ends_its_reader_is_an_error_of_that_file() -> None:
