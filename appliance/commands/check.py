@@ -14,7 +14,7 @@ from appliance.commands.check_disk import CheckResult, database_result, spool_re
 from appliance.commands.check_pair import pair_results
 from appliance.commands.packs import selftest
 from appliance.configuration import secret
-from appliance.confined import MISSING
+from appliance.confined import missing
 from appliance.dicomweb.door import dicomweb_token
 from appliance.errors import ConfigurationInvalid
 from appliance.home import Home, open_home
@@ -137,8 +137,8 @@ def _at_rest(settings: Settings, home: Home) -> CheckResult:
 
 
 def _confinement() -> CheckResult:
-    if MISSING is not None:
-        said = f"what reads images could start programs and make connections: {MISSING}; install libseccomp2"
+    if (why := missing()) is not None:
+        said = f"what reads images could start programs and make connections: {why}; install libseccomp2"
         return CheckResult("confinement", False, said)
     return CheckResult("confinement", True, "what reads images starts no program and makes no connection")
 
