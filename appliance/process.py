@@ -217,7 +217,7 @@ def _run_lane(run: Callable[[threading.Event], None], stop: threading.Event, fai
 def _web(settings: Settings, home: Home, stop: threading.Event) -> None:
     _give_way()
     opened = open_parts(settings)  # what is shown is the whole configuration
-    shown = settings.model_copy(update={"dicomweb": opened.dicomweb, "standby": opened.standby})
+    shown = settings.model_copy(update={"dicomweb": opened.dicomweb, "oidc": opened.oidc, "standby": opened.standby})
     app = build_app(shown, home.engine, home.spool)
     context = page_context(settings.page)
     if context is not None:

@@ -581,6 +581,38 @@ class Page(Section):
         return self
 
 
+class Oidc(Section):
+    """People sign in to the status page at the hospital's OpenID provider; what they may here their groups say."""
+
+    issuer: Annotated[str, AfterValidator(safe_url)] | None = Field(
+        default=None, description="the provider, as its metadata name it; none: name and password only"
+    )
+    client_id: str = Field(default="", description="what the provider calls this box")
+    client_secret_file: Path | None = Field(default=None, description="file with the client's secret, if it has one")
+    client_secret_variable: str = Field(
+        default="SCANSIDE_OIDC_SECRET", description="environment variable with the secret, where there is no file"
+    )
+    ca: Path | None = Field(default=None, description="the authorities that vouch for it, PEM; none: the system's")
+    name: str = Field(default="OpenID Connect", min_length=1, max_length=40, description="what people call it")
+    scopes: tuple[str, ...] = Field(default=("openid", "profile"), description="what it is asked for")
+    name_claim: str = Field(default="preferred_username", description="claim of the ID token with the user's name")
+    groups_claim: str = Field(default="groups", description="claim of the ID token with the user's groups or roles")
+    viewer: tuple[str, ...] = Field(default=(), description="groups who may look")
+    operator: tuple[str, ...] = Field(default=(), description="groups who may act on studies")
+    administrator: tuple[str, ...] = Field(default=(), description="groups who may change the box")
+    names: tuple[str, ...] = Field(default=(), description="groups who see patients' names")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Oidc:
+        if self.issuer is not None and not self.client_id:
+            raise ValueError("client_id is missing; it stands where the provider was told of this box")
+        if self.issuer is not None and not (self.viewer or self.operator or self.administrator):
+            raise ValueError("no group has a role; name some in viewer, operator or administrator")
+        if "openid" not in self.scopes:
+            raise ValueError("scopes must have openid, or the provider says nothing of who somebody is")
+        return self
+
+
 class DicomWeb(Section):
     """DICOMweb under /dicom-web of the status page's address: STOW-RS, QIDO-RS and WADO-RS (PS3.18)."""
 
@@ -691,6 +723,7 @@ class Settings(Section):
     webhook: tuple[Webhook, ...] = ()
     rule: tuple[Rule, ...] = ()
     page: Page = Page()
+    oidc: Oidc = Oidc()
     dicomweb: DicomWeb = DicomWeb()
     standby: Standby = Standby()
     audit: Audit = Audit()

@@ -27,6 +27,7 @@ from appliance.results.webhook import signing_key
 from appliance.schema import set_aside
 from appliance.settings import Settings
 from appliance.uplink import identity_of
+from appliance.web.provider import oidc_client
 from store_forward.database import reading
 from store_forward.errors import DatabaseUnusable, SpoolFull
 
@@ -36,7 +37,7 @@ def examine(settings: Settings, *, rehash: bool, repair: bool = False, destinati
     results = [CheckResult("configuration", True, "valid"), *dicom_results(settings)]
     results += certificate_results(settings)
     results += [_secret(settings), *_webhooks(settings)]
-    results += [*_stow_servers(settings), *_dicomweb(settings)]
+    results += [*_stow_servers(settings), *_dicomweb(settings), *_oidc(settings)]
     results.append(database_result(settings, repair=repair))
     if not results[-1].ok:
         return results
@@ -113,6 +114,14 @@ def _dicomweb(settings: Settings) -> Iterator[CheckResult]:
             yield CheckResult("dicomweb", True, asks)
         except ConfigurationInvalid as invalid:
             yield CheckResult("dicomweb", False, "; ".join(invalid.problems))
+
+
+def _oidc(settings: Settings) -> Iterator[CheckResult]:
+    try:
+        if oidc_client(settings) is not None:
+            yield CheckResult("oidc", True, str(settings.oidc.issuer))
+    except ConfigurationInvalid as invalid:
+        yield CheckResult("oidc", False, "; ".join(invalid.problems))
 
 
 def _disk(home: Home) -> CheckResult:

@@ -33,6 +33,12 @@ class NoSuchToken(PeopleError):
     code = "no_such_token"
 
 
+class UserLocked(PeopleError):
+    """This user may not sign in."""
+
+    code = "user_locked"
+
+
 class PasswordUnfit(PeopleError):
     """It is too short, too long, or too easily guessed."""
 

@@ -31,6 +31,15 @@ sessions = Table(
     Index("sessions_by_user", "user"),
 )
 
+#: Those who come by an OpenID provider's word: ``issuer`` and ``subject`` are its ``iss`` and ``sub``.
+vouched_users = Table(
+    "vouched_users",
+    METADATA,
+    Column("issuer", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("user", Text, ForeignKey("users.name", ondelete="CASCADE"), nullable=False, unique=True),
+)
+
 #: Of programs. ``scope`` is a word of tokens.Scope.
 api_tokens = Table(
     "api_tokens",

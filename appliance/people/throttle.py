@@ -65,10 +65,10 @@ class Throttle:
 
     def _pause(self, key: tuple[str, ...], free: int, now: float) -> float:
         found = self._tries.get(key)
-        if found is None or found.failures < free:
-            return 0.0
-        if now - found.last_at > FORGOTTEN_AFTER_S:
+        if found is not None and now - found.last_at > FORGOTTEN_AFTER_S:
             del self._tries[key]
+            return 0.0
+        if found is None or found.failures < free:
             return 0.0
         pause = min(FIRST_PAUSE_S * 2.0 ** min(found.failures - free, 30), LONGEST_PAUSE_S)
         return max(found.last_at + pause - now, 0.0)

@@ -17,13 +17,15 @@ from appliance.home import site_key_of
 from appliance.privacy.errors import SiteKeyUnusable
 from appliance.results.stow import stow_token
 from appliance.results.webhook import signing_key
-from appliance.settings import Audit, DicomWeb, Settings, Standby
+from appliance.settings import Audit, DicomWeb, Oidc, Settings, Standby
 from appliance.standby.keeper import standby_token
 from appliance.tls import page_context, server_context
 from appliance.uplink import identity_of
+from appliance.web.provider import oidc_client
 
 #: Parts of the page's process, and of the uplink's, that stay closed while what they need is not there.
 DICOMWEB: Final = "dicomweb"
+OIDC: Final = "oidc"
 STANDBY: Final = "standby"
 SYSLOG: Final = "audit syslog"
 _DELIVERIES: Final = "deliveries to "
@@ -54,7 +56,7 @@ def process_of(part: str) -> str:
     """The process that has to be started again when this part can be opened."""
     if part.startswith(_DELIVERIES) or part == SYSLOG:
         return "uplink"
-    return "web" if part in (DICOMWEB, STANDBY) else part
+    return "web" if part in (DICOMWEB, OIDC, STANDBY) else part
 
 
 def _looks(settings: Settings) -> Iterator[tuple[tuple[str, ...], Callable[[], list[Problem]]]]:
@@ -75,6 +77,7 @@ def _looks(settings: Settings) -> Iterator[tuple[tuple[str, ...], Callable[[], l
         yield (f"{_DELIVERIES}{hook.name}",), partial(_asked, f"webhook {hook.name}", partial(signing_key, hook))
     yield ("uplink", STANDBY), lambda: _asked("standby.token_file", lambda: standby_token(settings))
     yield (DICOMWEB,), lambda: _asked("dicomweb.token_file", lambda: dicomweb_token(settings))
+    yield (OIDC,), lambda: _asked("oidc", lambda: oidc_client(settings))
     yield ("triage",), lambda: _site_key(settings)
     yield (), lambda: _packs(settings)
 
@@ -137,6 +140,8 @@ def open_parts(settings: Settings) -> Settings:
     }
     if _asked("", partial(dicomweb_token, settings)):
         closed["dicomweb"] = DicomWeb()
+    if _asked("", partial(oidc_client, settings)):
+        closed["oidc"] = Oidc()
     if _asked("", partial(standby_token, settings)):
         closed["standby"] = Standby(token_variable="")  # nosec B106: no variable at all
     if (syslog := settings.audit.syslog) is not None and _asked("", partial(syslog_context, syslog)):

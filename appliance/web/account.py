@@ -13,6 +13,7 @@ from appliance.people.passwords import is_password
 from appliance.people.sessions import Session, begin_session, end_others, sessions_of
 from appliance.people.throttle import Throttle
 from appliance.people.users import set_password, user_named
+from appliance.people.vouched import is_vouched
 from appliance.web.cookies import SESSION, set_cookie
 from appliance.web.entrance import session_times
 from appliance.web.forms import form_of
@@ -96,11 +97,13 @@ class _Account:
     ) -> Response:
         with reading(self._site.engine) as conn:
             own = sessions_of(conn, session.user, session_times(self._site.settings), self._site.clock())
+            vouched = is_vouched(conn, session.user)
         values = {
             "now": self._site.clock(),
             "role": ROLE_WORDS[session.role],
             "sessions": own,
             "this": session.digest,
+            "vouched": vouched,
             "problem": problem,
             "done": done,
         }

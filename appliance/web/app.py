@@ -43,6 +43,7 @@ from appliance.web.overview import overview_routes
 from appliance.web.pages import FOLDER, make_templates
 from appliance.web.people import Visit, visit_of
 from appliance.web.probes import probe_routes
+from appliance.web.provider_sign_in import provider_routes
 from appliance.web.quality import quality_routes
 from appliance.web.setup import setup_routes
 from appliance.web.setup_rules import rules_routes
@@ -80,6 +81,7 @@ def build_app(
             *link_routes(site),
             *study_routes(site),
             *sign_in_routes(site, throttle),
+            *provider_routes(site, throttle, monotonic),
             *account_routes(site, throttle),
             *users_routes(site),
             *quality_routes(site),

@@ -1,4 +1,4 @@
-"""The cookies of the page: HttpOnly, SameSite=Strict, and with TLS bound to this host by their name."""
+"""The cookies of the page: HttpOnly, SameSite=Strict but for one, and with TLS bound to this host by their name."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from appliance.settings import Page
 SESSION: Final = "scanside_session"
 #: Of a browser in which nobody has signed in: what its forms are bound to.
 VISITOR: Final = "scanside_visitor"
+#: Of a browser that is away to sign in elsewhere.
+PROVIDER: Final = "scanside_provider"
 
 
 def cookie_of(request: HTTPConnection, page: Page, name: str) -> str:
@@ -20,10 +22,27 @@ def cookie_of(request: HTTPConnection, page: Page, name: str) -> str:
     return request.cookies.get(_name(page, name), "")
 
 
-def set_cookie(response: Response, page: Page, name: str, value: str, max_age_s: int | None = None) -> None:
-    """Give the browser a cookie; without ``max_age_s`` until it is closed."""
+def set_cookie(
+    response: Response,
+    page: Page,
+    name: str,
+    value: str,
+    max_age_s: int | None = None,
+    *,
+    from_elsewhere: bool = False,
+) -> None:
+    """Give the browser a cookie, without ``max_age_s`` until it is closed.
+
+    It is brought along ``from_elsewhere`` only when it is said to be: when another site sends the browser here.
+    """
     response.set_cookie(
-        _name(page, name), value, max_age=max_age_s, path="/", secure=page.is_secure, httponly=True, samesite="strict"
+        _name(page, name),
+        value,
+        max_age=max_age_s,
+        path="/",
+        secure=page.is_secure,
+        httponly=True,
+        samesite="lax" if from_elsewhere else "strict",
     )
 
 

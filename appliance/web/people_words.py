@@ -31,6 +31,7 @@ PROBLEM_WORDS: Final = {
     "name_taken": later("This name is taken. Choose another one."),
     "no_such_user": later("There is no user of this name any more."),
     "no_such_token": later("There is no token of this name any more."),
+    "user_locked": later("This user is locked. An administrator can unlock it."),
     "password_unfit": later("The password needs %(least)d characters or more and must not be easily guessed."),
     "first_administrator": later("The first user has to be an administrator."),
     "last_administrator": later("This is the last administrator. Make another one first."),

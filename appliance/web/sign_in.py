@@ -114,16 +114,8 @@ class _WayIn:
         return user, right
 
     def _begun(self, request: Request, name: str, place: str) -> Response:
-        """A session under a new token, whatever the browser brought with it."""
-        site, before = self._site, visit_of(request).session
-        with writing(site.engine) as conn:
-            if before is not None:
-                end_session(conn, before.digest)
-            browser, times = request.headers.get("user-agent", ""), session_times(site.settings)
-            token = begin_session(conn, name, address_of(request), browser, times, site.clock())
-            record_sign_in(conn, name, address_of(request), site.clock(), done=True)
         answer = RedirectResponse(place, 303)
-        set_cookie(answer, site.settings.page, SESSION, token)
+        begin(self._site, request, name, answer)
         return answer
 
     def _slowed(self, request: Request, place: str, name: str, pause_s: int) -> Response:
@@ -133,8 +125,27 @@ class _WayIn:
         return answer
 
     def _form(self, request: Request, place: str, name: str = "", problem: str = "", code: int = 200) -> Response:
-        values = {"now": self._site.clock(), "next": place, "name": name, "problem": problem}
-        return self._site.render(request, "sign_in.html", values, code)
+        return show_form(self._site, request, place, name, problem, code)
+
+
+def begin(site: Site, request: Request, name: str, answer: Response) -> None:
+    """A session under a new token, whatever the browser brought with it; ``answer`` takes it to the browser."""
+    before = visit_of(request).session
+    with writing(site.engine) as conn:
+        if before is not None:
+            end_session(conn, before.digest)
+        browser, times = request.headers.get("user-agent", ""), session_times(site.settings)
+        token = begin_session(conn, name, address_of(request), browser, times, site.clock())
+        record_sign_in(conn, name, address_of(request), site.clock(), done=True)
+    set_cookie(answer, site.settings.page, SESSION, token)
+
+
+def show_form(site: Site, request: Request, place: str, name: str = "", problem: str = "", code: int = 200) -> Response:
+    """The form for name and password, with the way to the provider where there is one."""
+    own = site.settings.oidc
+    provider = own.name if own.issuer is not None else ""
+    values = {"now": site.clock(), "next": place, "name": name, "problem": problem, "provider": provider}
+    return site.render(request, "sign_in.html", values, code)
 
 
 def _choose_language(site: Site) -> Callable[[Request], Response]:

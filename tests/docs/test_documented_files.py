@@ -29,6 +29,7 @@ HOSTS = frozenset(
         "192.0.2.10",
         "viewer.example.org",
         "box.example.org",
+        "sso.example.org",
         "archive.example.org",
         "diataxis.fr",
         "dicom.nema.org",

@@ -87,6 +87,9 @@ def test_a_typing_error_costs_nothing(throttle: Throttle, clock: Clock) -> None:
     assert throttle.attempt(GOOD, "anna") == 0
     clock.now = 2 * FORGOTTEN_AFTER_S
     assert [throttle.attempt(GOOD, "anna") for _ in range(2)] == [0.0, 0.0]
+    clock.now = 4 * FORGOTTEN_AFTER_S
+    free = [throttle.attempt(GOOD, "anna") for _ in range(FREE_FOR_ACCOUNT + 1)]
+    assert free == [0.0] * FREE_FOR_ACCOUNT + [1.0], "the few before count no more, either"
 
 
 def test_waiting_is_not_failing(throttle: Throttle) -> None:
