@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from appliance.box_key import home_keys
 from appliance.home import DEVICES_CACHE
-from appliance.packs import choose, installed_folder_of, registry_of
+from appliance.packs import choose, installed_folder_of, installed_of, registry_of
 from appliance.settings import Settings
 from hardware.errors import BackendUnavailable
 from models.activations import ACTIVE, Activations, read_activations
@@ -29,6 +30,7 @@ from models.opening import OpenedPack, open_runner
 from models.pack import ModelPack, load_pack
 from models.registry import Registry
 from store_forward.durable import FOLDER_MODE, make_folder, open_new, publish, sync_file, write_durably
+from store_forward.sealing import SealedFile, lying
 
 _UNFINISHED, _DAMAGED = ".incoming-", ".damaged-"
 
@@ -59,10 +61,12 @@ def install(archive: Path, settings: Settings) -> Installed:
     root = installed_folder_of(settings)
     try:
         with _alone(root), _scratch(root) as folder:
-            files = unpack_archive(archive, folder, _most_bytes(archive, root, settings))
-            pack = verified_in(folder, archive)
+            home_keys(settings)  # those of a new home are made by whoever comes first
+            installed = installed_of(settings)
+            files = unpack_archive(archive, installed / folder.name, _most_bytes(archive, root, settings))
+            pack = verified_in(installed / folder.name, archive)
             # Whoever made the pack would be asked for here: after this, it has its name.
-            return Installed(*_put_in_place(pack, files, root))
+            return Installed(*_put_in_place(pack, files, installed))
     except OSError as error:
         raise PackRejected(
             archive.name, f"it cannot be kept ({error.strerror})", "Repair the disk or free it"
@@ -76,12 +80,11 @@ def activate(reference: str, settings: Settings) -> TakenIntoUse:
         PackRejected: there is no such pack, or it must not be used here; the one in use stays.
         OSError: the disk fails while the choice is written; the old or the new is in use, and whole.
     """
-    root = installed_folder_of(settings)
-    with _alone(root):
-        registry = registry_of(settings)
-        pack = choose(reference, registry, root)
+    with _alone(installed_folder_of(settings)):
+        registry, installed = registry_of(settings), installed_of(settings)
+        pack = choose(reference, registry, installed)
         digest = None if pack is registry.defaults.get(pack.manifest.name) else pack.digest
-        return _take_into_use(pack, registry, _known(root).activated(pack.manifest.name, digest), settings)
+        return _take_into_use(pack, registry, _known(installed).activated(pack.manifest.name, digest), settings)
 
 
 def rollback(name: str, settings: Settings) -> TakenIntoUse:
@@ -91,12 +94,11 @@ def rollback(name: str, settings: Settings) -> TakenIntoUse:
         PackRejected: none was in use before, or it must not be used any more; the one in use stays.
         OSError: as with :func:`activate`.
     """
-    root = installed_folder_of(settings)
-    with _alone(root):
-        registry = registry_of(settings)
-        activations = read_activations(root).rolled_back(name)
+    with _alone(installed_folder_of(settings)):
+        registry, installed = registry_of(settings), installed_of(settings)
+        activations = read_activations(installed).rolled_back(name)
         digest = activations.of(name).active
-        pack = registry.defaults.get(name) if digest is None else load_installed(root, name, digest)
+        pack = registry.defaults.get(name) if digest is None else load_installed(installed, name, digest)
         if pack is None:
             raise PackRejected(name, "nothing was in use before", "Activate the one you want by its version")
         return _take_into_use(pack, registry, activations, settings)
@@ -109,7 +111,7 @@ def export(reference: str, target: Path | None, settings: Settings) -> Path:
         PackRejected: there is no such pack, or the file exists or cannot be written.
     """
     registry = registry_of(settings)
-    pack = registry.in_use.get(reference) or choose(reference, registry, installed_folder_of(settings))
+    pack = registry.in_use.get(reference) or choose(reference, registry, installed_of(settings))
     path = target or Path()
     path = path / archive_name(pack) if path.is_dir() else path
     try:
@@ -150,28 +152,30 @@ def _take_into_use(pack: ModelPack, registry: Registry, after: Activations, sett
     except BackendUnavailable as unavailable:
         repair = "Install one that was made for this machine; scanside models selftest shows its devices"
         raise PackRejected(f"{own.name} {own.version}", str(unavailable), repair) from None
-    write_durably(installed_folder_of(settings) / ACTIVE, after.model_dump_json(indent=1).encode())
+    active, said = installed_of(settings) / ACTIVE, after.model_dump_json(indent=1).encode()
+    write_durably(lying(active), active.seal.sealed(said) if isinstance(active, SealedFile) else said)
     return TakenIntoUse(pack, opened, before)
 
 
-def _known(root: Path) -> Activations:
+def _known(installed: Path) -> Activations:
     """What was activated; nothing when that cannot be read any more, which activating again is the repair for."""
     try:
-        return read_activations(root)
+        return read_activations(installed)
     except PackRejected:
         return Activations()
 
 
-def _put_in_place(pack: ModelPack, files: list[Path], root: Path) -> tuple[ModelPack, bool]:
-    final = installed_folder(root, pack)
-    if final.exists():
+def _put_in_place(pack: ModelPack, files: list[Path], installed: Path) -> tuple[ModelPack, bool]:
+    final = installed_folder(installed, pack)
+    place = lying(final)
+    if place.exists():
         if _is_whole(final, pack):
             return load_pack(final), False
-        final.replace(root / f"{_DAMAGED}{secrets.token_hex(8)}")
+        place.replace(lying(installed) / f"{_DAMAGED}{secrets.token_hex(8)}")
     for file in files:
-        sync_file(file)
-    make_folder(final.parent)
-    publish(pack.folder, final)
+        sync_file(lying(file))
+    make_folder(place.parent)
+    publish(lying(pack.folder), place)
     return ModelPack(final, pack.manifest, pack.digest), True
 
 

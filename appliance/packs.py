@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from appliance.box_key import home_keys
 from appliance.errors import ConfigurationInvalid
 from appliance.settings import Settings
 from models.activations import activations_mark
@@ -12,6 +13,7 @@ from models.errors import PackRejected
 from models.installed import installed_packs
 from models.pack import MANIFEST, ModelPack, load_pack
 from models.registry import SHIPPED, Registry
+from store_forward.keys import is_sealed
 
 #: ``NAME@default`` means the pack that comes with the product or lies in the folder of ``triage.packs``.
 DEFAULT = "default"
@@ -23,10 +25,20 @@ def installed_folder_of(settings: Settings) -> Path:
     return settings.home / "packs"
 
 
+def installed_of(settings: Settings) -> Path:
+    """The same for those who read or write what is in its files: in a sealed home those are sealed.
+
+    Raises KeyUnusable, OSError.
+    """
+    keys = home_keys(settings) if is_sealed(settings.home) else None
+    folder = installed_folder_of(settings)
+    return folder if keys is None else keys.seal.folder(folder)
+
+
 def registry_of(settings: Settings) -> Registry:
-    """The packs this box uses, each verified now."""
+    """The packs this box uses, each verified now. Raises KeyUnusable, OSError."""
     further = [settings.triage.packs] if settings.triage.packs else []
-    return Registry([SHIPPED, *further], installed_folder_of(settings))
+    return Registry([SHIPPED, *further], installed_of(settings))
 
 
 def packs_mark(settings: Settings) -> object:
@@ -49,7 +61,7 @@ def find_pack(reference: str, settings: Settings) -> ModelPack:
     if reference in registry.in_use:
         return registry.in_use[reference]
     try:
-        return choose(reference, registry, installed_folder_of(settings))
+        return choose(reference, registry, installed_of(settings))
     except PackRejected:
         known = ", ".join(sorted(registry.in_use)) or "none"
         raise ConfigurationInvalid("command line", (f"there is no pack {reference!r}; there are {known}",)) from None

@@ -41,13 +41,14 @@ def open_onnxruntime(network: Path, threads: int | None = None) -> Session:
     """
     runtime = _import_onnxruntime()
     failures = _failures(runtime)
+    not_loaded: tuple[type[Exception], ...] = (OSError, *failures)
     options = runtime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
     if threads is not None:
         options.intra_op_num_threads = threads
     try:
-        session = runtime.InferenceSession(str(network), options, providers=[_PROVIDER])
-    except failures as error:
+        session = runtime.InferenceSession(network.read_bytes(), options, providers=[_PROVIDER])
+    except not_loaded as error:
         why = f"onnxruntime:CPU cannot load {network.name}: {_first_line(error)}"
         raise BackendUnavailable(why) from error
     return _ONNXRuntimeSession(session, failures)

@@ -49,10 +49,10 @@ def open_openvino(network: Path, device: str = "CPU", threads: int | None = None
             options["INFERENCE_NUM_THREADS"] = threads
     try:
         core = openvino.Core()
-        model = core.read_model(network)
+        model = core.read_model(network.read_bytes())
         _fix_batch(model)
         return _OpenVINOSession(core.compile_model(model, device, options), device)
-    except (RuntimeError, ValueError, TypeError) as error:
+    except (OSError, RuntimeError, ValueError, TypeError) as error:
         raise BackendUnavailable(f"openvino:{device} cannot load {network.name}: {_first_line(error)}") from error
 
 

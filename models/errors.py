@@ -8,8 +8,11 @@ from typing import Final
 from models.reasons import Reason
 
 _ABOUT_THE_FILE: Final = frozenset(
-    {None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG}
-)
+    {
+        None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG,
+        errno.EBADMSG,  # of a sealed file: its bytes are not those that were sealed
+    }
+)  # fmt: skip
 
 
 class CannotTriage(Exception):

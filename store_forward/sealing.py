@@ -61,6 +61,17 @@ class Seal:
         """``path``, for those who only want to read what is in it."""
         return SealedFile(path, self)
 
+    def folder(self, path: Path) -> SealedFolder:
+        """``path``, for those who read or write what is in the files below it."""
+        return SealedFolder(path, self)
+
+    def sealed(self, data: bytes) -> bytes:
+        """What lies on the disk of a file with this content."""
+        sealed = io.BytesIO()
+        with self.writer(sealed) as file:
+            file.write(data)
+        return sealed.getvalue()
+
     def __reduce__(self) -> tuple[type[Seal], tuple[str]]:
         return Seal, (self._keyset,)
 
@@ -91,16 +102,24 @@ class SealedFile(PosixPath):
         raise TypeError("what is in a sealed file is read by its open()")
 
     def __reduce__(self) -> tuple[type[SealedFile], tuple[Path, Seal]]:
-        return SealedFile, (Path(str(self)), self.seal)
+        return type(self), (self.lies, self.seal)
+
+    @property
+    def lies(self) -> Path:
+        """Where the sealed bytes lie."""
+        return Path(str(self))
 
     def with_segments(self, *segments: str | os.PathLike[str]) -> Path:
         """What is made from it, such as its folder, is a path like any other."""
         return Path(*map(str, segments))
 
-    def open(self, mode: Literal["rb", "wb"] = "rb", *_others: object) -> BinaryIO:  # type: ignore[override]
-        """The content, to be read or all of it written. Raises OSError."""
-        path = Path(str(self))
-        return self.seal.open(path) if mode == "rb" else self.seal.writer(path.open("wb"), close=True)
+    def open(self, mode: Literal["rb", "wb", "xb"] = "rb", *_others: object) -> BinaryIO:  # type: ignore[override]
+        """The content, to be read or all of it written. Raises OSError, ValueError for any other mode."""
+        if mode == "rb":
+            return self.seal.open(self.lies)
+        if mode not in ("wb", "xb"):
+            raise ValueError(f"a sealed file is not opened as {mode!r}")
+        return self.seal.writer(self.lies.open(mode), close=True)
 
     def read_bytes(self) -> bytes:
         """All of the content. Raises OSError."""
@@ -109,23 +128,47 @@ class SealedFile(PosixPath):
 
     def exists(self) -> bool:
         """Whether there is such a file."""
-        return Path(str(self)).exists()
+        return self.lies.exists()
 
     def is_file(self) -> bool:
         """Whether there is such a file, and it is no folder."""
-        return Path(str(self)).is_file()
+        return self.lies.is_file()
 
     def unlink(self, missing_ok: bool = False) -> None:
         """Remove the file. Raises OSError."""
-        Path(str(self)).unlink(missing_ok)
+        self.lies.unlink(missing_ok)
 
     def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
         """What the system says of it, with the length of the content. Raises OSError."""
-        found = Path(str(self)).stat(follow_symlinks=follow_symlinks)
+        found = self.lies.stat(follow_symlinks=follow_symlinks)
         fields = list(found[:10])
         fields[6] = content_bytes(found.st_size)
         times = {name: getattr(found, name) for name in ("st_atime", "st_mtime", "st_ctime")}
         return os.stat_result(fields, times | {f"{name}_ns": getattr(found, f"{name}_ns") for name in times})
+
+
+class SealedFolder(SealedFile):
+    """A folder whose files are all sealed: each path below it is that of a sealed file, or of such a folder."""
+
+    def __truediv__(self, name: str | os.PathLike[str]) -> SealedFolder:
+        return self.seal.folder(self.lies / name)
+
+    def is_dir(self) -> bool:
+        """Whether there is such a folder."""
+        return self.lies.is_dir()
+
+    def iterdir(self) -> Iterator[SealedFolder]:  # type: ignore[override]
+        """What is in it. Raises OSError."""
+        return map(self.seal.folder, self.lies.iterdir())
+
+    def glob(self, pattern: str) -> Iterator[SealedFolder]:  # type: ignore[override]
+        """What is below it and fits the pattern. Raises OSError."""
+        return map(self.seal.folder, self.lies.glob(pattern))
+
+
+def lying(path: Path) -> Path:
+    """Where the bytes of a file or folder lie, sealed or not."""
+    return path.lies if isinstance(path, SealedFile) else path
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from appliance.audit.trail import record
 from appliance.commands.audit import whoever
 from appliance.home import open_home
 from appliance.pack_store import Installed, TakenIntoUse, verified_in
-from appliance.packs import installed_folder_of, registry_of
+from appliance.packs import installed_folder_of, installed_of, registry_of
 from appliance.settings import Settings
 from hardware.errors import BackendUnavailable
 from models.archive import unpack_archive
@@ -30,7 +30,7 @@ def list_packs(settings: Settings) -> Iterator[dict[str, Any]]:
     registry = registry_of(settings)
     in_use = [*registry.packs("box"), *registry.packs("cloud")]
     folders = {pack.folder for pack in in_use}
-    found = list(installed_packs(installed_folder_of(settings)))
+    found = list(installed_packs(installed_of(settings)))
     others = [*(one for one in found if isinstance(one, ModelPack)), *registry.defaults.values()]
     yield from (_row(pack, "active", settings) for pack in in_use)
     for pack in sorted((one for one in others if one.folder not in folders), key=lambda one: one.manifest.name):

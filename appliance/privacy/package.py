@@ -13,7 +13,6 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -60,21 +59,17 @@ def site_key(path: Path, seal: Seal | None = None) -> bytes:
         _write_key(path, secrets.token_bytes(KEY_BYTES), seal)
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise SiteKeyUnusable("the site key can be read by others", f"chmod 600 {path}")
-    is_open = seal is None or path.stat().st_size == KEY_BYTES
-    key = path.read_bytes() if seal is None or is_open else seal.file(path).read_bytes()
+    lies_open = path.stat().st_size == KEY_BYTES
+    key = path.read_bytes() if seal is None or lies_open else seal.file(path).read_bytes()
     if len(key) != KEY_BYTES:
         raise SiteKeyUnusable(f"the site key has {len(key)} bytes, not {KEY_BYTES}", f"restore {path} from a copy")
-    if seal is not None and is_open:
+    if seal is not None and lies_open:
         _write_key(path, key, seal)
     return key
 
 
 def _write_key(path: Path, key: bytes, seal: Seal | None) -> None:
-    sealed = BytesIO()
-    if seal is not None:
-        with seal.writer(sealed) as file:
-            file.write(key)
-    write_durably(path, sealed.getvalue() or key)
+    write_durably(path, key if seal is None else seal.sealed(key))
 
 
 def package_study(paths: Iterable[Path], key: bytes, target: Path, policy: Policy = DEFAULT_POLICY) -> Package:

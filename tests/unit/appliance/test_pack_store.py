@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import resource
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -18,12 +20,15 @@ from models.errors import PackRejected
 from tests.pack_archives import WRONG, archive
 
 
-@pytest.fixture
-def settings(tmp_path: Path, tiny_packs: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+@pytest.fixture(params=[True, False], ids=["sealed", "open"])
+def settings(
+    request: pytest.FixtureRequest, tmp_path: Path, tiny_packs: Path, monkeypatch: pytest.MonkeyPatch
+) -> Settings:
     """A home without any installed pack, over the tiny pack of version 1.0.0."""
     monkeypatch.setattr(packs, "SHIPPED", tiny_packs)
     limits = {"free_disk_floor_bytes": 0, "max_pack_bytes": 10_000_000}
-    return Settings.model_validate({"home": tmp_path / "box", "limits": limits})
+    at_rest = {"encrypt": request.param}
+    return Settings.model_validate({"home": tmp_path / "box", "limits": limits, "at_rest": at_rest})
 
 
 def in_use(settings: Settings) -> dict[str, str]:
@@ -45,6 +50,26 @@ def test_a_pack_is_installed_and_not_yet_used(settings: Settings, tmp_path: Path
     assert lying(settings) == [f"tiny/2.0.0+{first.pack.digest[:12]}"]
     assert second.pack.digest == first.pack.digest
     assert in_use(settings) == {"tiny": "1.0.0"}
+
+
+def test_what_lies_in_a_sealed_home_is_sealed(settings: Settings, tmp_path: Path) -> None:
+    """Its files and which is in use; taken out again it is what it was."""
+    path = archive(tmp_path / "two.scanpack", "2.0.0")
+    install(path, settings)
+    pack = activate("tiny", settings).pack
+    there = [one for one in installed_folder_of(settings).rglob("*") if one.is_file() and one.name != ".lock"]
+    assert len(there) == len(pack.manifest.files) + 2
+    plain = {hashlib.sha256(one.read_bytes()).hexdigest() for one in there} & set(pack.manifest.files.values())
+    known = [one for one in there if b"tiny" in one.read_bytes()]
+    if settings.at_rest.encrypt:
+        assert not plain
+        assert not known
+    else:
+        assert plain == set(pack.manifest.files.values())
+        assert known
+    with ZipFile(export("tiny", tmp_path / "out.scanpack", settings)) as out, ZipFile(path) as given:
+        assert {one: out.read(one) for one in out.namelist()} == {one: given.read(one) for one in given.namelist()}
+    assert in_use(settings) == {"tiny": "2.0.0"}
 
 
 def test_a_damaged_one_is_repaired_by_installing_again(settings: Settings, tmp_path: Path) -> None:
@@ -153,7 +178,7 @@ def test_back_to_a_damaged_one_is_refused(settings: Settings, tmp_path: Path) ->
     second = next(installed_folder_of(settings).glob("tiny/2.0.0+*"))
     assert second != pack.folder
     (second / "network.onnx").write_bytes(b"?")
-    with pytest.raises(PackRejected, match=r"network\.onnx is not the file"):
+    with pytest.raises(PackRejected, match=r"network\.onnx (is not the file|cannot be read .the sealed file)"):
         rollback("tiny", settings)
     assert in_use(settings) == {"tiny": "3.0.0"}
 

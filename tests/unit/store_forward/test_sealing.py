@@ -21,6 +21,7 @@ from store_forward.sealing import (
     Seal,
     SealedFile,
     content_bytes,
+    lying,
     new_keyset,
     plain_path,
     sealed_bytes,
@@ -68,6 +69,26 @@ def test_on_the_disk_there_is_nothing_of_it(tmp_path: Path) -> None:
     assert b"DOE" not in raw
     assert raw != (tmp_path / "b").read_bytes()
     assert first.read_bytes() == second.read_bytes() == b"DOE^JANE" * 100
+
+
+def test_a_folder_of_sealed_files(tmp_path: Path) -> None:
+    """What is below it is written and read sealed, however it is come to; text, which is neither, is refused."""
+    folder = SEAL.folder(tmp_path / "top")
+    lying(folder / "below").mkdir(parents=True)
+    with (folder / "below" / "file").open("xb") as target:
+        target.write(CONTENT)
+    with pytest.raises(FileExistsError):
+        (folder / "below" / "file").open("xb")
+    assert (tmp_path / "top" / "below" / "file").read_bytes() != CONTENT
+    (below,) = folder.iterdir()
+    assert (below.name, below.is_dir(), (folder / "none").is_dir()) == ("below", True, False)
+    (found,) = folder.glob("*/f*")
+    assert (found, lying(found)) == (folder / "below" / "file", tmp_path / "top" / "below" / "file")
+    assert found.read_bytes() == pickle.loads(pickle.dumps(found)).read_bytes() == CONTENT
+    assert SEAL.sealed(CONTENT) != CONTENT
+    with pytest.raises(ValueError, match="not opened as 'r'"):
+        found.open("r")  # type: ignore[arg-type]
+    assert found.read_bytes() == CONTENT
 
 
 def _flip(raw: bytes) -> bytes:

@@ -17,6 +17,7 @@ from pydicom.uid import Comprehensive3DSRStorage
 from sqlalchemy import update
 
 from appliance.pack_store import activate, install, rollback
+from appliance.packs import installed_of
 from appliance.schema import StudyState, devices, findings, studies, study_events
 from appliance.triage.payloads import PayloadMaker
 from appliance.triage.worker import TriageWorker
@@ -441,7 +442,8 @@ def test_an_active_pack_that_computes_wrongly_here_falls_back(reading_box: Readi
     box = reading_box()
     wrong = install(archive(tmp_path / "two.scanpack", "2.0.0", temperature=9.0), box.settings).pack
     record = Activations().activated("tiny", wrong.digest).model_dump_json()
-    (box.settings.home / "packs" / ACTIVE).write_text(record)
+    with (installed_of(box.settings) / ACTIVE).open("wb") as file:
+        file.write(record.encode())
     assert read_with(box, box.worker(), "1") == ("1.0.0", "urgent")
     (row,) = [row for row in box.rows(devices) if row.device == "none"]
     assert row.pack_digest == wrong.digest

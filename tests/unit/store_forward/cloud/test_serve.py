@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from appliance.commands.serving import cloud_settings
 from appliance.pack_store import activate, install
 from appliance.settings import Settings
 from store_forward.cloud.errors import AlreadyRunning
-from store_forward.cloud.serve import build_server, run_analysis, run_endpoint
+from store_forward.cloud.serve import build_server, open_triage, run_analysis, run_endpoint
 from store_forward.cloud.settings import CloudSettings
 from store_forward.protocol import Answer
+from store_forward.sealing import lying
 from store_forward.uplink import CloudLink
 from tests.bad_disk import goes_bad, mended
 from tests.dicom_factory import as_bytes, chest_radiograph
@@ -72,7 +74,8 @@ def test_an_activation_is_noticed_between_cases(tmp_path: Path) -> None:
     cloud_pack = {"name": "a-tiny-full", "role": "cloud"}
     for version in ("1.0.0", "2.0.0"):
         archive(tmp_path / f"{version}.scanpack", version, **cloud_pack)
-    box = Settings.model_validate({"home": tmp_path, "limits": {"free_disk_floor_bytes": 0}})
+    at_rest = {"encrypt": False}
+    box = Settings.model_validate({"home": tmp_path, "limits": {"free_disk_floor_bytes": 0}, "at_rest": at_rest})
     settings = settings_at(tmp_path / "cloud", installed_packs=tmp_path / "packs", analysis_poll_s=0.02)
     with running(settings) as port, link_to(port) as link:
         install(tmp_path / "1.0.0.scanpack", box)
@@ -88,6 +91,17 @@ def test_an_activation_is_noticed_between_cases(tmp_path: Path) -> None:
         assert process.wait(30) == 0
     found = [(answer.pack, answer.pack_version) for answer in (first, second)]
     assert found == [("a-tiny-full", "1.0.0"), ("a-tiny-full", "2.0.0")]
+
+
+def test_packs_that_are_installed_later_are_sealed_and_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint that has been up since before there was any."""
+    monkeypatch.setenv("SCANSIDE_CLOUD_TOKEN", "a token that is long enough")
+    home = Settings.model_validate({"home": tmp_path / "cloud", "limits": {"free_disk_floor_bytes": 0}})
+    settings = cloud_settings(home)
+    install(archive(tmp_path / "full.scanpack", "1.0.0", name="a-tiny-full", role="cloud"), home)
+    pack = activate("a-tiny-full", home).pack
+    assert lying(pack.network).read_bytes() != pack.network.read_bytes()
+    assert pack.digest in {runner.pack.digest for runner in open_triage(settings)._runners}
 
 
 def test_a_pack_the_disk_does_not_give_is_waited_for(tmp_path: Path) -> None:
