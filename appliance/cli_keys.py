@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -142,7 +143,7 @@ def _confirm(yes: bool, question: str) -> None:
         typer.confirm(question, abort=True)
 
 
-def _erased(erase: Any, as_json: bool) -> None:
+def _erased(erase: Callable[[], dict[str, Any]], as_json: bool) -> None:
     from appliance.disk.erasure import CannotErase
 
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import ssl
 import threading
 import time
@@ -26,6 +27,8 @@ from appliance.settings import Oidc, Settings, is_loopback
 _TIMEOUT_S: Final = 10.0
 _KNOWN_S: Final = 3600.0
 _ASKED_AGAIN_S: Final = 60.0
+_AWAY_S: Final = 5.0
+_MOST_ASKING: Final = 4
 _LEEWAY_S: Final = 60.0
 _MOST_BYTES: Final = 1_048_576
 #: Signatures that only the provider can make.
@@ -84,7 +87,8 @@ class Provider:
         self._secret = secret(own.client_secret_file, own.client_secret_variable)
         local = is_loopback(urlsplit(own.issuer).hostname or "")
         self._client = httpx2.Client(verify=_context(own), trust_env=not local, timeout=_TIMEOUT_S)
-        self._lock = threading.Lock()
+        self._lock, self._asking = threading.Lock(), threading.BoundedSemaphore(_MOST_ASKING)
+        self._away_until = -math.inf
         self._about: tuple[float, dict[str, Any]] | None = None
         self._keys: tuple[float, jwt.PyJWKSet] | None = None
 
@@ -201,17 +205,27 @@ class Provider:
         return answer
 
     def _asked(self, method: str, url: str, **more: Any) -> tuple[int, dict[str, Any]]:
-        """Status and JSON object of the answer, empty when it is none; redirects are not followed."""
+        """Status and JSON object of the answer, empty when it is none; redirects are not followed.
+
+        Strangers make us ask. While it does not answer, few of them wait here, and those after them are told at once.
+        """
+        if self._monotonic() < self._away_until or not self._asking.acquire(blocking=False):
+            raise ProviderUnreachable("it did not answer a moment ago, or many sign in at once")
         try:
-            until = self._monotonic() + _TIMEOUT_S
-            with self._client.stream(method, url, **more) as answer:
-                body = b""
-                for piece in answer.iter_bytes():
-                    body += piece
-                    if len(body) > _MOST_BYTES or self._monotonic() > until:
-                        raise ProviderUnreachable("its answer is too long, or too slow")
+            return self._answer(method, url, **more)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise ProviderUnreachable(f"{type(error).__name__}") from error
+            self._away_until = self._monotonic() + _AWAY_S
+            raise ProviderUnreachable(type(error).__name__) from error
+        finally:
+            self._asking.release()
+
+    def _answer(self, method: str, url: str, **more: Any) -> tuple[int, dict[str, Any]]:
+        until, body = self._monotonic() + _TIMEOUT_S, b""
+        with self._client.stream(method, url, **more) as answer:
+            for piece in answer.iter_bytes():
+                body += piece
+                if len(body) > _MOST_BYTES or self._monotonic() > until:
+                    raise ProviderUnreachable("its answer is too long, or too slow")
         found = _json(body)
         return answer.status_code, found if isinstance(found, dict) else {}
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -251,6 +254,32 @@ def test_a_provider_that_is_away(browser: TestClient, rows: Rows, provider: Open
     assert "Users of the box itself can sign in" in answer.text
     assert re.search(r'<form method="post" action="/sign-in">', answer.text)
     assert user(rows, "zoë@ward") is None
+
+
+def test_one_that_does_not_answer_is_left_alone_for_a_moment(rows: Rows) -> None:
+    """Strangers make the box ask: it must not be held up by it, nor hold anybody else up."""
+    put_user(rows.engine, "anna", Role.ADMINISTRATOR)
+    came = 0
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.5)
+        own = {"issuer": f"http://127.0.0.1:{server.getsockname()[1]}", "client_id": CLIENT, **ROLES}
+        settings = rows.settings.model_copy(update={"oidc": Oidc.model_validate(own)})
+        client = TestClient(build_app(settings, rows.engine, rows.spool, lambda: rows.now, lambda: rows.now), HERE)
+
+        def hang_up() -> None:
+            nonlocal came
+            with suppress(TimeoutError):
+                while True:
+                    server.accept()[0].close()
+                    came += 1
+
+        for wait_s in (0.0, 1.0, 5.0):
+            rows.now += wait_s
+            hanging_up = threading.Thread(target=hang_up)
+            hanging_up.start()
+            assert client.get("/sign-in/provider", follow_redirects=False).status_code == 503
+            hanging_up.join()
+    assert came == 2
 
 
 @pytest.mark.parametrize("name", ["authorization_endpoint", "token_endpoint", "jwks_uri"])
