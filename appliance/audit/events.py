@@ -114,7 +114,7 @@ def studies_of(uid: str, patient_id: str) -> tuple[Subject, ...]:
 
 
 def received(ae_title: str, address: str, uid: str, patient_id: str, count: int) -> AuditEvent:
-    """Instances of a study came in, of which there are ``count`` now (A.5.3.5)."""
+    """Instances of a study came in, of which there are ``count`` now (A.5.3.7)."""
     who = (Participant(ae_title, True, address, RoleId.SOURCE), this_box(RoleId.DESTINATION))
     detail = f"{count} instances in all"
     what = studies_of(uid, patient_id)
@@ -122,44 +122,44 @@ def received(ae_title: str, address: str, uid: str, patient_id: str, count: int)
 
 
 def sent(destination: str, uid: str, patient_id: str, kind: str) -> AuditEvent:
-    """A result or an escalation has arrived at ``destination`` (A.5.3.5)."""
+    """A result or an escalation has arrived at ``destination`` (A.5.3.7)."""
     who = (Participant(destination, role=RoleId.DESTINATION), Participant("scanside", True, role=RoleId.SOURCE))
     what = studies_of(uid, patient_id)
     return AuditEvent(EventId.INSTANCES_TRANSFERRED, Action.READ, who, subjects=what, detail=kind)
 
 
 def deleted(uid: str, patient_id: str, why: str) -> AuditEvent:
-    """A study's files are gone (A.5.3.6)."""
+    """A study's files are gone (A.5.3.8)."""
     what = studies_of(uid, patient_id)
     return AuditEvent(EventId.STUDY_DELETED, Action.DELETE, (this_box(),), subjects=what, detail=why)
 
 
 def viewed(person: str, address: str, uid: str, patient_id: str, what: str = "study page") -> AuditEvent:
-    """A person has looked at a study (A.5.3.4)."""
+    """A person has looked at a study (A.5.3.6)."""
     who, subjects = (Participant(person, True, address),), studies_of(uid, patient_id)
     return AuditEvent(EventId.INSTANCES_ACCESSED, Action.READ, who, subjects=subjects, detail=what)
 
 
 def exported(person: str, address: str, uid: str, patient_id: str, where: str) -> AuditEvent:
-    """A person has taken a study out of the box (A.5.3.7)."""
+    """A person has taken a study out of the box (A.5.3.4)."""
     who = (Participant(person, True, address), Participant(where, role=RoleId.DESTINATION_MEDIA))
     return AuditEvent(EventId.EXPORT, Action.READ, who, subjects=studies_of(uid, patient_id))
 
 
 def retrieved(client: str, address: str, uid: str, patient_id: str) -> AuditEvent:
-    """A program has fetched something of a study (A.5.3.5)."""
+    """A program has fetched something of a study (A.5.3.7)."""
     who = (Participant(client, True, address, RoleId.DESTINATION), this_box(RoleId.SOURCE))
     return AuditEvent(EventId.INSTANCES_TRANSFERRED, Action.READ, who, subjects=studies_of(uid, patient_id))
 
 
 def searched(who_asks: str, address: str, where: str) -> AuditEvent:
-    """A person or a program has searched for patients (A.5.3.11); the words, which may name one, are not kept."""
+    """A person or a program has searched for patients (A.5.3.10); the words, which may name one, are not kept."""
     who = (Participant(who_asks, True, address, RoleId.SOURCE), this_box(RoleId.DESTINATION))
     return AuditEvent(EventId.QUERY, Action.EXECUTE, who, detail=where)
 
 
 def signed(event_type: EventType, person: str, address: str, outcome: Outcome = Outcome.SUCCESS) -> AuditEvent:
-    """Somebody has signed in or out, or has tried to (A.5.3.14)."""
+    """Somebody has signed in or out, or has tried to (A.5.3.12)."""
     who = (Participant(person, True, address),)
     return AuditEvent(EventId.USER_AUTHENTICATION, Action.EXECUTE, who, event_type, outcome)
 
@@ -171,7 +171,7 @@ def alert(
     subjects: tuple[Subject, ...] = (),
     outcome: Outcome = Outcome.SUCCESS,
 ) -> AuditEvent:
-    """Something that touches security: a refused caller, a changed pack, role or configuration (A.5.3.13)."""
+    """Something that touches security: a refused caller, a changed pack, role or configuration (A.5.3.11)."""
     who = tuple(participants)
     return AuditEvent(EventId.SECURITY_ALERT, Action.EXECUTE, who, event_type, outcome, subjects, detail)
 

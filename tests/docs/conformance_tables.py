@@ -14,6 +14,7 @@ from pydicom.uid import (
 from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 from pynetdicom.sop_class import ModalityPerformedProcedureStep, StorageCommitmentPushModel, Verification
 
+from appliance.audit.events import EventId
 from appliance.ingest.callers import APPLICATION_CONTEXT
 from appliance.ingest.receiver import storage_sop_classes
 from appliance.ingest.waiting_room import LARGEST_REQUEST_BYTES
@@ -75,3 +76,26 @@ def result_objects() -> str:
 
 def _yes(true: bool) -> str:
     return "yes" if true else "no"
+
+
+_AUDITED = {
+    EventId.APPLICATION_ACTIVITY: ("A.5.3.1", "the box starts or stops"),
+    EventId.AUDIT_LOG_USED: ("A.5.3.2", "the trail is listed or exported"),
+    EventId.INSTANCES_ACCESSED: ("A.5.3.6", "somebody opens a study on the page or by the API"),
+    EventId.INSTANCES_TRANSFERRED: (
+        "A.5.3.7", "a study comes in; a result or an escalation arrives elsewhere; DICOMweb fetches something of one",
+    ),
+    EventId.STUDY_DELETED: ("A.5.3.8", "retention or `scanside erase` removes a study's files"),
+    EventId.EXPORT: ("A.5.3.4", "a study is taken out of the box"),
+    EventId.QUERY: ("A.5.3.10", "somebody searches the worklist; a search by DICOMweb"),
+    EventId.SECURITY_ALERT: (
+        "A.5.3.11", "a caller is refused; users, tokens, packs, keys change; a pack is refused",
+    ),
+    EventId.USER_AUTHENTICATION: ("A.5.3.12", "somebody signs in, out, or tries to"),
+}  # fmt: skip
+
+
+def audit_messages() -> str:
+    """The audit messages of the box, with their codes in CID 400."""
+    rows = ((one.value[1], one.value[0], *_AUDITED[one]) for one in EventId)
+    return table(("Message", "Code (DCM)", "PS3.15", "When"), rows)

@@ -141,6 +141,7 @@ TABLES: Final[dict[tuple[str, str], Callable[[], str]]] = {
     ("docs/reference/conformance-statement.md", "sop-classes"): sop_classes,
     ("docs/reference/conformance-statement.md", "transfer-syntaxes"): transfer_syntaxes,
     ("docs/reference/conformance-statement.md", "deidentification"): deidentification_tables.options,
+    ("docs/reference/conformance-statement.md", "audit-messages"): conformance_tables.audit_messages,
     ("docs/reference/de-identification.md", "deidentification-options"): deidentification_tables.options,
     ("docs/reference/de-identification.md", "deidentification-fates"): deidentification_tables.fates,
     ("docs/reference/de-identification.md", "deidentification-kinds"): deidentification_tables.kinds,
