@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from appliance.box_key import home_keys
 from appliance.home import DEVICES_CACHE
-from appliance.packs import choose, installed_folder_of, installed_of, registry_of
+from appliance.packs import choose, installed_folder_of, installed_in_new_home, installed_of, registry_of
 from appliance.settings import Settings
 from hardware.errors import BackendUnavailable
 from models.activations import ACTIVE, Activations, read_activations
@@ -61,8 +60,7 @@ def install(archive: Path, settings: Settings) -> Installed:
     root = installed_folder_of(settings)
     try:
         with _alone(root), _scratch(root) as folder:
-            home_keys(settings)  # those of a new home are made by whoever comes first
-            installed = installed_of(settings)
+            installed = installed_in_new_home(settings)
             files = unpack_archive(archive, installed / folder.name, _most_bytes(archive, root, settings))
             pack = verified_in(installed / folder.name, archive)
             # Whoever made the pack would be asked for here: after this, it has its name.

@@ -30,8 +30,15 @@ def installed_of(settings: Settings) -> Path:
 
     Raises KeyUnusable, OSError.
     """
-    keys = home_keys(settings) if is_sealed(settings.home) else None
-    folder = installed_folder_of(settings)
+    return installed_in_new_home(settings) if is_sealed(settings.home) else installed_folder_of(settings)
+
+
+def installed_in_new_home(settings: Settings) -> Path:
+    """As :func:`installed_of`, for who may be the first in a home: a new one gets its keys here.
+
+    Raises KeyUnusable, OSError.
+    """
+    keys, folder = home_keys(settings), installed_folder_of(settings)
     return folder if keys is None else keys.seal.folder(folder)
 
 

@@ -18,12 +18,11 @@ from sqlalchemy.exc import OperationalError
 
 from appliance.audit.events import EventType, application
 from appliance.audit.trail import record
-from appliance.box_key import home_keys
 from appliance.configuration import load_settings, secret
 from appliance.confined import confine
 from appliance.errors import ConfigurationInvalid
 from appliance.home import Home, open_home
-from appliance.packs import installed_of
+from appliance.packs import installed_in_new_home
 from appliance.people.users import has_users
 from appliance.process import PROCESSES, run_process
 from appliance.settings import Limits, Settings
@@ -166,7 +165,6 @@ def cloud_settings(settings: Settings) -> CloudSettings:
     if token is not None and len(token) < 16:
         raise ConfigurationInvalid("cloud endpoint", ("its token is shorter than 16 characters; make a longer one",))
     marks = settings.limits.free_disk
-    home_keys(settings)  # packs that are installed while this runs are sealed with them
     return CloudSettings(
         home=settings.home / "cloud",
         host=own.host,
@@ -181,7 +179,7 @@ def cloud_settings(settings: Settings) -> CloudSettings:
         certificates_only=own.certificates_only,
         certificate_days=own.certificate_days,
         packs=settings.triage.packs,
-        installed_packs=installed_of(settings),
+        installed_packs=installed_in_new_home(settings),  # those that come while this runs are sealed, too
     )
 
 
