@@ -159,10 +159,17 @@ def client_context(settings: PacsTls, where: str) -> ClientTls:
     context.sslsocket_class = _TellingSocket
     if settings.certificate is not None and settings.private_key is not None:
         _show(context, settings.certificate, settings.private_key, f"{where}: tls")
-    if settings.ca is None:
-        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
-    else:
-        _trust(context, settings.ca, f"{where}: tls.ca")
+    _trust_servers(context, settings.ca, f"{where}: tls.ca")
+    return context
+
+
+def https_context(ca: Path | None, where: str) -> ssl.SSLContext:
+    """For HTTPS from us; ``ca`` are the authorities that vouch for the server, None: the system's.
+
+    Raises ConfigurationInvalid: the file is missing or does not fit; ``where`` is its key.
+    """
+    context = _strict(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    _trust_servers(context, ca, where)
     return context
 
 
@@ -203,6 +210,13 @@ def _show(context: ssl.SSLContext, certificate: Path, private_key: Path, where: 
         repair = "give a PEM certificate chain and its own PEM key without a password, readable by this user"
         words = f"{certificate} and {private_key} cannot be used: {_reason(error)}; {repair}"
         raise ConfigurationInvalid(where, (words,)) from None
+
+
+def _trust_servers(context: ssl.SSLContext, authorities: Path | None, where: str) -> None:
+    if authorities is None:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    else:
+        _trust(context, authorities, where)
 
 
 def _trust(context: ssl.SSLContext, authorities: Path, where: str) -> None:

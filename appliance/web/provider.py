@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import math
-import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -18,11 +17,11 @@ import httpx2
 import jwt
 
 from appliance.configuration import secret
-from appliance.errors import ConfigurationInvalid
 from appliance.people.roles import Role
 from appliance.people.secrets import new_secret
 from appliance.people.vouched import Vouched
 from appliance.settings import Oidc, Settings, is_loopback
+from appliance.tls import https_context
 
 _TIMEOUT_S: Final = 10.0
 _KNOWN_S: Final = 3600.0
@@ -67,16 +66,6 @@ def oidc_client(settings: Settings, monotonic: Callable[[], float] = time.monoto
     return None if settings.oidc.issuer is None else Provider(settings.oidc, monotonic)
 
 
-def _context(own: Oidc) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=own.ca)
-    except (OSError, ssl.SSLError) as error:
-        words = f"{own.ca} cannot be used ({error.strerror or error.args[0]}); put certificates in PEM there"
-        raise ConfigurationInvalid("oidc.ca", (words,)) from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
 class Provider:
     """One provider, asked from any thread. What it publishes of itself is known for an hour."""
 
@@ -86,7 +75,7 @@ class Provider:
         self._own, self._issuer, self._monotonic = own, own.issuer, monotonic
         self._secret = secret(own.client_secret_file, own.client_secret_variable)
         local = is_loopback(urlsplit(own.issuer).hostname or "")
-        self._client = httpx2.Client(verify=_context(own), trust_env=not local, timeout=_TIMEOUT_S)
+        self._client = httpx2.Client(verify=https_context(own.ca, "oidc.ca"), trust_env=not local, timeout=_TIMEOUT_S)
         self._lock, self._asking = threading.Lock(), threading.BoundedSemaphore(_MOST_ASKING)
         self._away_until = -math.inf
         self._about: tuple[float, dict[str, Any]] | None = None
