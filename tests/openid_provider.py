@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import secrets
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -86,11 +87,13 @@ class OpenIdProvider:
 
 
 @contextmanager
-def openid_provider(host: str = "127.0.0.1") -> Iterator[OpenIdProvider]:
-    """One that listens until the end of the block."""
+def openid_provider(host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> Iterator[OpenIdProvider]:
+    """One that listens until the end of the block, over TLS if it is given."""
     provider = OpenIdProvider("")
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, provider)) as server:
-        provider.issuer = f"http://{host}:{server.server_address[1]}"
+        provider.issuer = f"{'https' if tls else 'http'}://{host}:{server.server_address[1]}"
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         try:
             yield provider

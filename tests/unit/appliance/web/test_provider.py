@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import jwt
 import pytest
+import trustme
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from pydantic import ValidationError
 from sqlalchemy import select
@@ -28,7 +30,7 @@ from appliance.people.users import User, lock_user, remove_user, user_named
 from appliance.settings import Oidc
 from appliance.web.app import build_app
 from appliance.web.cookies import PROVIDER, SESSION
-from appliance.web.provider import Provider, oidc_client
+from appliance.web.provider import Provider, ProviderUnreachable, oidc_client
 from store_forward.database import reading, writing
 from tests.openid_provider import CLIENT, SECRET, Claims, OpenIdProvider, openid_provider
 from tests.signed_in import put_user
@@ -315,6 +317,19 @@ def test_what_cannot_be_meant_is_refused(own: dict[str, object]) -> None:
     """When the configuration is read."""
     with pytest.raises(ValidationError):
         Oidc.model_validate(own)
+
+
+def test_over_tls_only_whom_an_authority_vouches_for(tmp_path: Path) -> None:
+    """The hospital's own, when it is named; no other provider gets to see a code or the secret."""
+    authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(tls)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with openid_provider("localhost", tls) as provider:
+        own = {"issuer": provider.issuer, "client_id": CLIENT, **ROLES}
+        place, _ = Provider(Oidc.model_validate(own | {"ca": tmp_path / "ca.pem"}), lambda: 0.0).begin(HERE)
+        assert place.startswith("https://localhost:")
+        with pytest.raises(ProviderUnreachable):
+            Provider(Oidc.model_validate(own), lambda: 0.0).begin(HERE)
 
 
 def test_files_that_are_not_there(rows: Rows, tmp_path: Path) -> None:
