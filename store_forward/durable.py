@@ -38,14 +38,14 @@ def make_folder(folder: Path) -> None:
         sync_folder(new.parent)
 
 
-def publish(temporary: Path, final: Path) -> None:
+def publish(temporary: Path, final: Path, *, cached: bool = True) -> None:
     """Rename a finished file into place so that it is there, whole, after any power cut.
 
     Both must lie on one filesystem. When this returns, the bytes and the name are durable; when it raises
     OSError, ``final`` is what it was before or the whole new file, never a part, and must not be
-    acknowledged.
+    acknowledged. Not ``cached``, its bytes leave the page cache as soon as they are on the disk.
     """
-    sync_file(temporary)
+    _fsync(temporary, os.O_RDONLY, cached)
     temporary.replace(final)
     sync_folder(final.parent)
 
@@ -94,9 +94,12 @@ def open_new(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE), "wb")
 
 
-def _fsync(path: Path, flags: int) -> None:
+def _fsync(path: Path, flags: int, cached: bool = True) -> None:
     descriptor = os.open(path, flags | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+        if not cached:
+            with contextlib.suppress(OSError):  # a file system that knows nothing of it
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:
         os.close(descriptor)

@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from store_forward.durable import make_folder, overwrite, write_durably, write_first
 from store_forward.errors import KeyUnusable
-from store_forward.sealing import Seal, new_keyset
+from store_forward.sealing import Seal
+from store_forward.streaming_aead import new_keyset
 
 KEY_BYTES: Final = 32
 _FILE, _COPY = "keys.json", "keys.copy.json"

@@ -1,61 +1,48 @@
 """Files whose bytes on the disk are sealed: authenticated encryption in segments, each file with a key of its own.
 
-The format is Tink's AES-GCM-HKDF streaming AEAD. A file begins with 32 random bytes, from which and the sealing key its
-own key is derived; segments of 64 KiB follow, each with its tag, and the last one says that it is the last. What was
-changed, cut short or put together from two files cannot be read. Without its first bytes nobody can read a file,
-whoever has the key: to overwrite those is to erase it.
+How, is told in :mod:`store_forward.streaming_aead`. What was changed, cut short or put together from two files cannot
+be read. Without its first bytes nobody can read a file, whoever has the key: to overwrite those is to erase it.
 """
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path, PosixPath
-from typing import Any, BinaryIO, Final, Literal, cast
+from typing import BinaryIO, Final, Literal, cast
 
-import tink
-from tink import TinkError, json_proto_keyset_format, secret_key_access, streaming_aead
-from tink.proto import aes_gcm_hkdf_streaming_pb2, common_pb2, tink_pb2
+from store_forward.streaming_aead import SealedReader, SealingWriter, content_bytes, key_of
 
-SEGMENT_BYTES: Final = 1 << 16
 ERASED_BY_BYTES: Final = 4096
 """To overwrite so much of a file's start, one block of a disk, is more than enough."""
-_HEADER_BYTES: Final = 40
-_KEY_BYTES: Final = 32
-_TAG_BYTES: Final = 16
-_PURPOSE: Final = b"scanside file"
-_TYPE: Final = "type.googleapis.com/google.crypto.tink.AesGcmHkdfStreamingKey"
 _BUFFER_BYTES: Final = 1 << 16
-_DAMAGED: Final = "the sealed file is damaged, or sealed with another key"
 
 
 class Seal:
     """What seals and opens the files of one home. Every thread may use it; pickled, it takes its key along."""
 
     def __init__(self, keyset: str) -> None:
-        """``keyset`` as :func:`new_keyset` gives it. Raises ValueError when it is none."""
+        """``keyset`` as ``new_keyset`` gives it. Raises ValueError when it is none."""
         self._keyset = keyset
-        self._primitive: Any = _primitive(keyset)
+        self._key = key_of(keyset)
 
     def writer(self, file: BinaryIO, *, close: bool = False) -> BinaryIO:
         """What is written goes sealed into ``file``, which is complete, and with ``close`` closed, when the writer is.
 
         Raises what ``file`` raises.
         """
-        return cast(BinaryIO, _Writer(self._primitive, file, close))
+        return cast(BinaryIO, SealingWriter(self._key, file, close))
 
     def open(self, path: Path) -> BinaryIO:
         """The content of a sealed file, to be read from any place.
 
         Raises OSError: that of the disk, or EBADMSG when the bytes are not those that were sealed.
         """
-        return io.BufferedReader(_Reader(self._primitive, path.open("rb")), _BUFFER_BYTES)
+        return io.BufferedReader(SealedReader(self._key, path.open("rb", buffering=0)), _BUFFER_BYTES)
 
     def file(self, path: Path) -> SealedFile:
         """``path``, for those who only want to read what is in it."""
@@ -184,159 +171,3 @@ def plain_path(path: Path) -> Iterator[Path]:
         shutil.copyfileobj(file, memory, _BUFFER_BYTES)
         memory.flush()
         yield Path(f"/proc/self/fd/{memory.fileno()}")
-
-
-def new_keyset() -> str:
-    """A new key to seal with, as text that must itself be kept secret."""
-    streaming_aead.register()
-    form = aes_gcm_hkdf_streaming_pb2.AesGcmHkdfStreamingKeyFormat(key_size=_KEY_BYTES)
-    form.params.hkdf_hash_type = common_pb2.SHA256
-    form.params.derived_key_size = _KEY_BYTES
-    form.params.ciphertext_segment_size = SEGMENT_BYTES
-    template = tink_pb2.KeyTemplate(
-        type_url=_TYPE, value=form.SerializeToString(), output_prefix_type=tink_pb2.OutputPrefixType.RAW
-    )
-    return str(json_proto_keyset_format.serialize(tink.new_keyset_handle(template), secret_key_access.TOKEN))
-
-
-def sealed_bytes(content: int) -> int:
-    """How long the sealed file of so much content is."""
-    in_segments = content + _HEADER_BYTES
-    per_segment = SEGMENT_BYTES - _TAG_BYTES
-    return in_segments + _TAG_BYTES * max(-(-in_segments // per_segment), 1)
-
-
-def content_bytes(sealed: int) -> int:
-    """How much is in a sealed file of this length; 0 for one that is too short to be one."""
-    return max(sealed - _HEADER_BYTES - _TAG_BYTES * -(-sealed // SEGMENT_BYTES), 0)
-
-
-@lru_cache(maxsize=8)
-def _primitive(keyset: str) -> Any:
-    streaming_aead.register()
-    try:
-        handle = json_proto_keyset_format.parse(keyset, secret_key_access.TOKEN)
-        return handle.primitive(streaming_aead.StreamingAead)
-    except TinkError as error:
-        raise ValueError("not a keyset to seal files with") from error
-
-
-class _Errors(io.RawIOBase):
-    """The file for Tink, which says nothing of an error of the disk, or something else: kept, and raised by us."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._error: OSError | None = None
-
-    def raised(self) -> None:
-        if self._error is not None:
-            raise self._error
-
-    def writable(self) -> bool:
-        return True
-
-    def readable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        if self._error is None:
-            try:
-                left = memoryview(data)
-                while left:
-                    left = left[self._file.write(left) :]
-            except OSError as error:
-                self._error = error
-        return len(data)
-
-    def read(self, size: int = -1) -> bytes:
-        try:
-            return self._file.read(size)
-        except OSError as error:
-            self._error = error
-            return b""
-
-
-class _Writer(io.RawIOBase):
-    def __init__(self, primitive: Any, file: BinaryIO, close: bool) -> None:
-        self._file = file
-        self._close = close
-        self._below = _Errors(file)
-        self._stream = primitive.new_encrypting_stream(self._below, _PURPOSE)
-
-    def write(self, data: Any) -> int:
-        written = int(self._stream.write(data))
-        self._below.raised()
-        return written
-
-    def writable(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        if not self.closed:
-            super().close()
-            try:
-                self._stream.close()
-                self._below.raised()
-            finally:
-                if self._close:
-                    self._file.close()
-
-
-class _Reader(io.RawIOBase):
-    """Reads on from where it is. To go back it begins anew; where nothing is read, going anywhere costs nothing."""
-
-    def __init__(self, primitive: Any, file: BinaryIO) -> None:
-        self._primitive = primitive
-        self._file = file
-        self._end = content_bytes(os.fstat(file.fileno()).st_size)
-        self._wanted = 0
-        self.name = file.name
-        self._begin()
-
-    def _begin(self) -> None:
-        self._at = self._file.seek(0)
-        self._below = _Errors(self._file)
-        self._stream = self._primitive.new_decrypting_stream(self._below, _PURPOSE)
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._wanted
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._wanted, os.SEEK_END: self._end}[whence]
-        if start + offset < 0:
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        self._wanted = start + offset
-        return self._wanted
-
-    def readinto(self, buffer: Any) -> int:
-        if self._wanted < self._at:
-            self._begin()
-        while self._at < self._wanted:
-            passed = self._read(min(self._wanted - self._at, _BUFFER_BYTES))
-            if not passed:
-                return 0
-            self._at += len(passed)
-        data = self._read(len(buffer))
-        buffer[: len(data)] = data
-        self._at += len(data)
-        self._wanted = self._at
-        return len(data)
-
-    def _read(self, size: int) -> bytes:
-        try:
-            data: bytes = self._stream.read(size)
-        except TinkError as error:
-            self._below.raised()
-            raise OSError(errno.EBADMSG, _DAMAGED) from error
-        self._below.raised()
-        return data
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()

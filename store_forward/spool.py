@@ -19,7 +19,8 @@ from typing import BinaryIO
 from store_forward.durable import FOLDER_MODE, make_folder, open_new, overwrite, publish, sync_file, sync_folder
 from store_forward.errors import SpoolFull
 from store_forward.room import Marks, Room, room_at
-from store_forward.sealing import ERASED_BY_BYTES, Seal, content_bytes
+from store_forward.sealing import ERASED_BY_BYTES, Seal
+from store_forward.streaming_aead import content_bytes
 
 _FOLDERS = 256
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -123,12 +124,16 @@ class Spool:
             digest = file_digest(file)
         return self.keep_as(temporary, digest)
 
-    def keep_as(self, temporary: Path, digest: str) -> StoredObject:
-        """``keep`` for a caller that has already computed the SHA-256 of the very content of the file."""
+    def keep_as(self, temporary: Path, digest: str, size_bytes: int | None = None) -> StoredObject:
+        """``keep`` for a caller that knows the SHA-256 of the very content of the file, and perhaps its length.
+
+        It does not stay in the page cache: until somebody reads it, others have come, and a page given back at once is
+        the next one's.
+        """
         final = self.path(digest)
         make_folder(final.parent)
-        size_bytes = self.content_bytes(temporary)
-        publish(temporary, final)
+        size_bytes = self.content_bytes(temporary) if size_bytes is None else size_bytes
+        publish(temporary, final, cached=False)
         return StoredObject(digest, size_bytes, self.content(final))
 
     def keep_bytes(self, data: bytes) -> StoredObject:

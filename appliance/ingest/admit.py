@@ -88,7 +88,7 @@ class Admission:
             InstanceTooLarge: over ``max_instance_bytes`` or ``max_study_instances``.
             CannotUnderstand, DataSetDoesNotMatch, InstanceConflict: kept aside with its reason.
         """
-        size_bytes = self._spool.content_bytes(temporary)
+        size_bytes = self._spool.content_bytes(temporary) if seen is None else seen.size_bytes
         if size_bytes > self._limits.max_instance_bytes:
             temporary.unlink()
             raise InstanceTooLarge(f"instance of {size_bytes} bytes is over max_instance_bytes")
@@ -102,13 +102,14 @@ class Admission:
         """Into the spool, unless that would go below the floor; what cannot be kept must not fill the disk either."""
         try:
             self._spool.require_room()
-            return self._spool.keep(temporary) if seen is None else self._spool.keep_as(temporary, seen.digest)
-        except SpoolFull as full:
-            raise OutOfResources(f"disk nearly full, send again later: {full}") from full
-        except OSError as error:
-            raise OutOfResources(f"the spool cannot be written: {error.strerror}") from error
-        finally:
+            if seen is None:
+                return self._spool.keep(temporary)
+            return self._spool.keep_as(temporary, seen.digest, seen.size_bytes)
+        except (SpoolFull, OSError) as error:
             temporary.unlink(missing_ok=True)
+            if isinstance(error, SpoolFull):
+                raise OutOfResources(f"disk nearly full, send again later: {error}") from error
+            raise OutOfResources(f"the spool cannot be written: {error.strerror}") from error
 
     def _file(
         self, kept: StoredObject, source: str, now: float, announced: tuple[str, str] | None, seen: Seen | None

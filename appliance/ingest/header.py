@@ -57,9 +57,10 @@ class Header:
 
 
 class Seen(NamedTuple):
-    """What whoever wrote a file knows of it: its SHA-256 in lower-case hexadecimal, and its first 64 KiB."""
+    """What whoever wrote a file knows of it: its SHA-256 in lower-case hexadecimal, length and first 64 KiB."""
 
     digest: str
+    size_bytes: int
     head: bytes
 
 

@@ -14,7 +14,6 @@ from appliance.ingest.plain_header import HEAD_BYTES
 from store_forward.durable import FILE_MODE
 from store_forward.spool import Spool
 
-_AT_A_TIME_BYTES: Final = 131_072
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
@@ -31,7 +30,7 @@ class ReceivedFile:
         self.refused: str | None = None
         self._sha256 = hashlib.sha256()
         self._head = bytearray()
-        self._size_bytes = self._on_its_way_bytes = 0
+        self._size_bytes = 0
         self._file: BinaryIO | None = None
         self._content: BinaryIO | None = None
         try:
@@ -48,33 +47,21 @@ class ReceivedFile:
     @property
     def seen(self) -> Seen:
         """What was written; taken while the rest is still on the line."""
-        return Seen(self._sha256.hexdigest(), bytes(self._head))
+        return Seen(self._sha256.hexdigest(), self._size_bytes, bytes(self._head))
 
     def write(self, data: bytes | memoryview) -> int:
         """Write all of ``data`` at the end; nothing more once the disk has refused."""
         left = memoryview(data)
         self._sha256.update(left)
+        self._size_bytes += len(left)
         if (wanting := HEAD_BYTES - len(self._head)) > 0:
             self._head += left[:wanting]
         try:
             while left and self._content is not None:
                 left = left[self._content.write(left) :]
-            self._send_on_its_way(len(data))
         except OSError as error:
             self._give_up(error)
         return len(data)
-
-    def _send_on_its_way(self, more_bytes: int) -> None:
-        """To the disk with what is written, while more arrives: the fsync at the end then waits for little.
-
-        "Not needed" is how Linux is told so. It drops no page before that is on the disk, and each range is named once.
-        """
-        self._size_bytes += more_bytes
-        new_bytes = self._size_bytes - self._on_its_way_bytes
-        if new_bytes >= _AT_A_TIME_BYTES and self._file is not None:
-            with contextlib.suppress(OSError):  # a file system that knows nothing of it
-                os.posix_fadvise(self._file.fileno(), self._on_its_way_bytes, new_bytes, os.POSIX_FADV_DONTNEED)
-            self._on_its_way_bytes = self._size_bytes
 
     def flush(self) -> None:
         """Nothing is held back."""

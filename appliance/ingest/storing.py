@@ -39,14 +39,13 @@ class Storing:
         try:
             if received.refused is not None:
                 raise OutOfResources(f"the spool cannot be written: {received.refused}")
-            outcome, study = self._admission.admit(Path(received.name), source, time.time(), announced, received.seen)
+            _, study = self._admission.admit(Path(received.name), source, time.time(), announced, received.seen)
         except ReceiveError as refused:
             status = f"0x{refused.dicom_status:04X}"
             log.warning("instance.refused", reason=refused.reason, status=status, source=source)
             return refused
         with self._lock:
             self._touched.setdefault(id(association), set()).add(study)
-        log.debug("instance.acknowledged", outcome=outcome, source=source)
         return None
 
     def answer(self, event: evt.Event) -> int | Dataset:

@@ -5,31 +5,27 @@ from __future__ import annotations
 import errno
 import os
 import pickle
-from io import BytesIO, RawIOBase
+from io import BytesIO, FileIO, RawIOBase
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import pytest
+import tink
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import dcmread
+from tink import json_proto_keyset_format, secret_key_access, streaming_aead
 
 from store_forward.durable import overwrite
-from store_forward.sealing import (
-    ERASED_BY_BYTES,
-    SEGMENT_BYTES,
-    Seal,
-    SealedFile,
-    content_bytes,
-    lying,
-    new_keyset,
-    plain_path,
-    sealed_bytes,
-)
+from store_forward.sealing import ERASED_BY_BYTES, Seal, SealedFile, lying, plain_path
+from store_forward.streaming_aead import SEGMENT_BYTES, content_bytes, new_keyset, sealed_bytes
 from tests.dicom_factory import as_bytes, chest_radiograph
 
-SEAL = Seal(new_keyset())
+KEYSET = new_keyset()
+SEAL = Seal(KEYSET)
 CONTENT = bytes(range(256)) * 1024
+FIRST = SEGMENT_BYTES - 56
+"""How much content is in the first segment; 40 more in any other."""
 
 
 def sealed(path: Path, content: bytes = CONTENT, seal: Seal = SEAL) -> SealedFile:
@@ -48,6 +44,46 @@ def test_lengths_follow_from_one_another(length: int) -> None:
         file.write(bytes(length))
     assert len(target.getvalue()) == sealed_bytes(length)
     assert content_bytes(sealed_bytes(length)) == length
+
+
+LENGTHS = st.integers(0, 3 * SEGMENT_BYTES) | st.sampled_from(
+    [first + more for first in (0, FIRST, FIRST + SEGMENT_BYTES - 16) for more in (0, 1)] + [FIRST - 1]
+)
+
+
+@pytest.fixture(scope="module")
+def judge() -> Any:
+    """Tink's own primitive, for the same key."""
+    streaming_aead.register()
+    return json_proto_keyset_format.parse(KEYSET, secret_key_access.TOKEN).primitive(streaming_aead.StreamingAead)
+
+
+@given(LENGTHS, st.integers(1, 200_000))
+def test_tink_reads_what_we_write(judge: Any, length: int, at_a_time: int) -> None:
+    """However it comes to be written."""
+    content, sealed = os.urandom(length), BytesIO()
+    with SEAL.writer(cast(BinaryIO, sealed)) as file:
+        for start in range(0, length, at_a_time):
+            file.write(content[start : start + at_a_time])
+    with judge.new_decrypting_stream(BytesIO(sealed.getvalue()), b"scanside file") as stream:
+        assert stream.read() == content
+
+
+@given(LENGTHS)
+def test_we_read_what_tink_writes(tmp_path_factory: pytest.TempPathFactory, judge: Any, length: int) -> None:
+    """As in a home that was made with it."""
+    content, path = os.urandom(length), tmp_path_factory.mktemp("sealed") / "file"
+    with judge.new_encrypting_stream(path.open("wb"), b"scanside file") as stream:
+        stream.write(content)
+    assert SEAL.file(path).read_bytes() == content
+
+
+def test_a_key_that_tink_made_is_one() -> None:
+    """And one that was made for something else is none."""
+    template = streaming_aead.streaming_aead_key_templates
+    of_tink = tink.new_keyset_handle(template.AES256_GCM_HKDF_4KB)
+    with pytest.raises(ValueError, match="not a keyset"):
+        Seal(json_proto_keyset_format.serialize(of_tink, secret_key_access.TOKEN))
 
 
 @given(st.lists(st.tuples(st.integers(0, len(CONTENT) + 10), st.integers(0, 90_000)), max_size=8))
@@ -101,10 +137,14 @@ def _flip(raw: bytes) -> bytes:
         _flip,
         lambda raw: raw[:-1],
         lambda raw: raw[:SEGMENT_BYTES],  # a whole segment, but not the last
+        lambda raw: raw[: SEGMENT_BYTES + 5],  # … and less than any segment has
+        lambda raw: raw[: SEGMENT_BYTES + 16],  # … and what looks like an empty one
         lambda raw: raw[:SEGMENT_BYTES] + raw[2 * SEGMENT_BYTES :],
         lambda raw: raw + bytes(16),
         lambda raw: b"",
         lambda raw: raw[:10],
+        lambda raw: raw[:50],
+        lambda raw: b"\x27" + raw[1:],
     ],
 )
 def test_what_was_changed_cannot_be_read(tmp_path: Path, spoil: Any) -> None:
@@ -197,13 +237,13 @@ def test_a_full_disk_is_heard_of(room: int) -> None:
 def test_a_disk_that_fails_is_heard_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the error it is, not as damage."""
 
-    class Failing(BytesIO):
+    class Failing(FileIO):
         def read(self, size: int | None = -1) -> bytes:
             raise OSError(errno.EIO, "Input/output error")
 
-    file = sealed(tmp_path / "file").open()
-    monkeypatch.setattr(file.raw._below, "_file", Failing())  # type: ignore[attr-defined]
-    with pytest.raises(OSError) as raised, file:
+    sealed(tmp_path / "file")
+    monkeypatch.setattr(Path, "open", lambda path, *_, **__: Failing(str(path)))
+    with pytest.raises(OSError) as raised, SEAL.open(tmp_path / "file") as file:
         file.read()
     assert raised.value.errno == errno.EIO
 

@@ -60,9 +60,9 @@ def test_what_was_seen_is_not_read_again(tmp_path: Path) -> None:
     for at in range(0, len(whole), piece):
         received.write(memoryview(whole)[at : at + piece])
     received.close()
-    assert received.seen == Seen(hashlib.sha256(whole).hexdigest(), whole[:HEAD_BYTES])
+    assert received.seen == Seen(hashlib.sha256(whole).hexdigest(), len(whole), whole[:HEAD_BYTES])
     assert read_header(tmp_path / "gone", received.seen) == read_header(Path(received.name))
-    assert read_header(Path(received.name), Seen("", b"not plain")) == read_header(Path(received.name))
+    assert read_header(Path(received.name), Seen("", 9, b"not plain")) == read_header(Path(received.name))
 
 
 @pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"])
