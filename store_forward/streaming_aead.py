@@ -90,7 +90,8 @@ class SealingWriter(io.RawIOBase):
         self._close = close
         self._failed: OSError | None = None
         self._number = 0
-        self._waiting = bytearray()  # of a segment that is not full, or may be the last
+        self._plain = memoryview(bytearray(_CONTENT_BYTES))
+        self._waiting = 0  # bytes of a segment that is not full, or may be the last
         self._sealed = memoryview(bytearray(SEGMENT_BYTES))
         self._sealed[:_HEADER_BYTES] = bytes([_HEADER_BYTES]) + salt + self._nonce_start
 
@@ -104,13 +105,13 @@ class SealingWriter(io.RawIOBase):
         size = len(left)
         while (room := self._room()) < len(left):
             if self._waiting:
-                self._waiting += left[:room]
-                self._seal(self._waiting, last=False)
-                self._waiting.clear()
+                self._keep(left[:room])
+                self._seal(self._plain[: self._waiting], last=False)
+                self._waiting = 0
             else:
                 self._seal(left[:room], last=False)
             left = left[room:]
-        self._waiting += left
+        self._keep(left)
         return size
 
     def close(self) -> None:
@@ -119,16 +120,21 @@ class SealingWriter(io.RawIOBase):
             return
         super().close()
         try:
-            self._seal(self._waiting, last=True)
+            self._seal(self._plain[: self._waiting], last=True)
         finally:
             if self._close:
                 self._file.close()
 
     def _room(self) -> int:
         whole = _CONTENT_BYTES if self._number else _CONTENT_BYTES - _HEADER_BYTES
-        return whole - len(self._waiting)
+        return whole - self._waiting
 
-    def _seal(self, content: bytearray | memoryview, last: bool) -> None:
+    def _keep(self, content: memoryview) -> None:
+        end = self._waiting + len(content)
+        self._plain[self._waiting : end] = content
+        self._waiting = end
+
+    def _seal(self, content: memoryview, last: bool) -> None:
         nonce = self._nonce_start + _NONCE_END.pack(self._number, last)
         start = 0 if self._number else _HEADER_BYTES
         end = start + len(content) + _TAG_BYTES

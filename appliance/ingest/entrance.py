@@ -139,11 +139,9 @@ class Line(WaitingLine):
         next_bytes = self._header()[1] if held >= _HEADER_BYTES else 0  # some say more at once than was agreed
         capacity = _HEADER_BYTES + max(self._largest_data_bytes, next_bytes) + _AHEAD_BYTES
         if len(self._buffer) < capacity or len(self._buffer) - self._end < _AHEAD_BYTES:
-            behind = self._buffer[self._start : self._end]
-            if len(self._buffer) < capacity:
-                self._buffer = bytearray(capacity)
-            self._buffer[:held] = behind
-            self._start, self._end = 0, held
+            into = self._buffer if len(self._buffer) >= capacity else bytearray(capacity)
+            memoryview(into)[:held] = memoryview(self._buffer)[self._start : self._end]
+            self._buffer, self._start, self._end = into, 0, held
         with memoryview(self._buffer) as buffer, buffer[self._end :] as free:
             count = self.socket.recv_into(free)
         self._end += count
