@@ -14,6 +14,8 @@ from hardware.session import Session
 
 _PROVIDER = "CPUExecutionProvider"
 _ERRORS_ONLY = 3
+_EXACT_BYTES = "session.x64quantprecision"
+"""On x86 without VNNI: unsigned weights instead of products that saturate; see :mod:`hardware.bytes_multiplied`."""
 
 
 class _ONNXRuntimeSession:
@@ -44,6 +46,7 @@ def open_onnxruntime(network: Path, threads: int | None = None) -> Session:
     not_loaded: tuple[type[Exception], ...] = (OSError, *failures)
     options = runtime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
+    options.add_session_config_entry(_EXACT_BYTES, "1")
     if threads is not None:
         options.intra_op_num_threads = threads
     try:

@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from hardware.bytes_multiplied import multiplies_bytes_exactly
 from hardware.errors import BackendUnavailable
 from hardware.session import Session
 
@@ -36,7 +37,8 @@ def open_openvino(network: Path, device: str = "CPU", threads: int | None = None
     """Load an ONNX file on an OpenVINO device for single images.
 
     ``threads`` limits the CPU threads; None leaves the choice to OpenVINO. On a CPU the precision is set to
-    float32 explicitly: OpenVINO picks bfloat16 by itself where the CPU has it, which moves probabilities.
+    float32 explicitly: OpenVINO picks bfloat16 by itself where the CPU has it, which moves probabilities. One that
+    multiplies bytes with loss computes quantised layers in float32, too.
 
     Raises:
         BackendUnavailable: OpenVINO or the device is missing, or the network does not load there.
@@ -45,6 +47,8 @@ def open_openvino(network: Path, device: str = "CPU", threads: int | None = None
     options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
     if device == "CPU":
         options["INFERENCE_PRECISION_HINT"] = "f32"
+        if not multiplies_bytes_exactly():
+            options["LP_TRANSFORMS_MODE"] = False
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = threads
     try:
