@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from hardware.choice import backend_versions, candidates
-
-_CPUINFO = Path("/proc/cpuinfo")
-#: x86 writes "model name"; ARM boards write "Model", or only "Hardware".
-_MODEL_KEYS = ("model name", "model", "hardware")
+from hardware.processor import cpu_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +40,6 @@ def take_inventory(folder: Path) -> Inventory:
         backends=backend_versions(),
         devices=tuple(candidate.name for candidate in candidates()),
     )
-
-
-def cpu_model(cpuinfo: Path = _CPUINFO) -> str:
-    """The CPU's name from ``/proc/cpuinfo``, or its architecture where there is no such name."""
-    try:
-        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return platform.machine()
-    pairs = [(key.strip().lower(), value.strip()) for key, _, value in (line.partition(":") for line in lines)]
-    for wanted in _MODEL_KEYS:
-        for key, value in pairs:
-            if key == wanted and value and not value.isdigit():
-                return value
-    return platform.machine()
 
 
 def usable_cores() -> int:

@@ -15,7 +15,9 @@ from hardware.session import Session
 _PROVIDER = "CPUExecutionProvider"
 _ERRORS_ONLY = 3
 _EXACT_BYTES = "session.x64quantprecision"
-"""On x86 without VNNI: unsigned weights instead of products that saturate; see :mod:`hardware.bytes_multiplied`."""
+"""On x86 without VNNI: unsigned weights instead of products that saturate.
+
+See :func:`hardware.processor.multiplies_bytes_exactly`."""
 
 
 class _ONNXRuntimeSession:

@@ -10,8 +10,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware.bytes_multiplied import multiplies_bytes_exactly
 from hardware.errors import BackendUnavailable
+from hardware.processor import multiplies_bytes_exactly
 from hardware.session import Session
 
 

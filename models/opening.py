@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hardware.choice import Candidate, Measurement, backend_versions, candidates, measure, open_candidate
 from hardware.errors import BackendUnavailable
-from hardware.inventory import cpu_model
+from hardware.processor import cpu_model
 from models.golden import GoldenSet, check_golden, load_golden
 from models.pack import ModelPack, check_network
 from models.runner import PackRunner

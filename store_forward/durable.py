@@ -17,9 +17,12 @@ FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 
 
-def sync_file(path: Path) -> None:
-    """Force the file's bytes to disk. Raises OSError when the disk does not take them."""
-    _fsync(path, os.O_RDONLY)
+def sync_file(path: Path, *, cached: bool = True) -> None:
+    """Force the file's bytes to disk. Raises OSError when the disk does not take them.
+
+    Not ``cached``, they leave the page cache as soon as they are there.
+    """
+    _fsync(path, os.O_RDONLY, cached)
 
 
 def sync_folder(folder: Path) -> None:
@@ -43,9 +46,9 @@ def publish(temporary: Path, final: Path, *, cached: bool = True) -> None:
 
     Both must lie on one filesystem. When this returns, the bytes and the name are durable; when it raises
     OSError, ``final`` is what it was before or the whole new file, never a part, and must not be
-    acknowledged. Not ``cached``, its bytes leave the page cache as soon as they are on the disk.
+    acknowledged. ``cached`` is as for :func:`sync_file`.
     """
-    _fsync(temporary, os.O_RDONLY, cached)
+    sync_file(temporary, cached=cached)
     temporary.replace(final)
     sync_folder(final.parent)
 

@@ -239,11 +239,10 @@ class SealedReader(io.RawIOBase):
 
     def _file_cipher(self) -> AESGCM:
         """Of a file as long as one of ours can be: cut behind a segment, it would end without the last one."""
+        header = self._read(0, _HEADER_BYTES)  # before its length is judged: what the disk does not give is not damaged
         least = 1 if self._last else _HEADER_BYTES
-        if self._sealed_bytes < self._last * SEGMENT_BYTES + least + _TAG_BYTES:
-            raise OSError(errno.EBADMSG, _DAMAGED)
-        header = self._read(0, _HEADER_BYTES)
-        if header[0] != _HEADER_BYTES:
+        whole = self._sealed_bytes >= self._last * SEGMENT_BYTES + least + _TAG_BYTES
+        if not whole or header[0] != _HEADER_BYTES:
             raise OSError(errno.EBADMSG, _DAMAGED)
         self._nonce_start = header[1 + _KEY_BYTES :]
         return _file_cipher(self._key, header[1 : 1 + _KEY_BYTES])

@@ -148,7 +148,7 @@ class StoreEndpoint:
             _check_part(part)
             if header is not None and study is not None and header.study_instance_uid != study:
                 raise DataSetDoesNotMatch("the instance is of another study than the address says")
-            outcome, _ = self._admission.admit(part.path, SOURCE, self._clock())
+            self._admission.admit(part.path, SOURCE, self._clock())
         except ReceiveError as error:
             self._refuse(part, header, error, account)
         except OSError as error:
@@ -156,7 +156,6 @@ class StoreEndpoint:
         else:
             assert header is not None
             account.stored.append(header)
-            log.debug("instance.acknowledged", outcome=outcome, source=SOURCE)
 
     def _refuse(self, part: ReceivedPart, header: Header | None, error: ReceiveError, account: Account) -> None:
         with contextlib.suppress(OSError):  # the sweep of the folder removes what this leaves

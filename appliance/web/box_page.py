@@ -27,7 +27,8 @@ from appliance.web.site import Site, Values
 from appliance.web.views import BoxState, autonomy_of, box_state
 from appliance.web.wording import latency_words, percent_words, size_words
 from hardware.clock import ClockState, clock_state
-from hardware.inventory import cpu_model, usable_cores
+from hardware.inventory import usable_cores
+from hardware.processor import cpu_model
 from hardware.readings import ProcessReading, Readings, process_reading
 from store_forward.database import sqlite_version
 

@@ -66,7 +66,7 @@ def test_every_answer_is_as_described(description: Any, path: str, method: str, 
     if mode is GenerationMode.NEGATIVE and not (operation.definition.raw.keys() & {"parameters", "requestBody"}):
         return  # nothing in it can be wrong
 
-    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=EXAMPLES < 100)
+    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), derandomize=EXAMPLES < 100)
     @given(case=operation.as_strategy(generation_mode=mode))
     def each(case: Case[Any]) -> None:
         case.call_and_validate(headers=HERE, excluded_checks=[positive_data_acceptance])

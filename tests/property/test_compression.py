@@ -64,7 +64,7 @@ def _pixels(
 
 
 @given(native_images())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_kind_of_picture_comes_back_bit_by_bit(dataset: Dataset) -> None:
     """Values and their type are the same, the file is no larger than uncompressed, and twice it is the same."""
     written = compressed(dataset)
@@ -78,7 +78,7 @@ def test_every_kind_of_picture_comes_back_bit_by_bit(dataset: Dataset) -> None:
 
 
 @given(native_images())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_htj2k_holds_all_it_says_it_holds(dataset: Dataset) -> None:
     """What it does not refuse it gives back exactly, by another decoder, and its header states the bits stored."""
     before = pixel_array(dataset, raw=True)

@@ -56,7 +56,7 @@ class Wire:
         return "receipt"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.dictionaries(st.integers(0, 12), ITEMS, min_size=1, max_size=4))
 def test_the_urgent_wait_for_one_chunk_at_most(arrivals: Arrivals) -> None:
     """Between an arrival and its last chunk nothing less urgent is sent but the chunk that was on its way."""

@@ -30,7 +30,7 @@ def _settled(key: Key, marks: set[Key]) -> bool:
     return key in marks or (study, images, "", place) in marks
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps=STEPS)
 def test_what_is_settled_follows_from_the_set_of_marks_alone(steps: list[Key | list[Key]]) -> None:
     """Delivered is exactly what some mark names, whenever either came; telling all once more changes nothing."""

@@ -212,5 +212,5 @@ class Outbox(RuleBasedStateMachine):
 
 
 PHASES = [Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink]
-Outbox.TestCase.settings = settings(max_examples=30, stateful_step_count=40, deadline=None, phases=PHASES)
+Outbox.TestCase.settings = settings(max_examples=30, stateful_step_count=40, phases=PHASES)
 TestOutbox = Outbox.TestCase

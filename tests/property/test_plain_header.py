@@ -103,7 +103,7 @@ def _same(content: bytes) -> bool:
     return True
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(_files())
 def test_whatever_the_texts_are(content: bytes) -> None:
     """Padding, several values, other alphabets, control characters, sequences and private elements."""

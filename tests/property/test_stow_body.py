@@ -6,7 +6,7 @@ import tempfile
 import tracemalloc
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from starlette.exceptions import HTTPException
 
@@ -58,7 +58,6 @@ def _received(body: bytes, cuts: list[int]) -> list[tuple[bytes, bool]]:
     return found
 
 
-@settings(deadline=None)
 @given(parts=st.lists(CONTENTS, min_size=1, max_size=4), data=st.data())
 def test_parts_are_what_was_sent_wherever_the_pieces_end(parts: list[bytes], data: st.DataObject) -> None:
     """Bit by bit, whatever stands beside the boundaries; what contains the boundary itself cannot be sent."""
@@ -69,7 +68,6 @@ def test_parts_are_what_was_sent_wherever_the_pieces_end(parts: list[bytes], dat
     assert _received(body, cuts) == [(part, True) for part in parts]
 
 
-@settings(deadline=None)
 @given(body=FRAGMENTS, whole=st.booleans())
 def test_whatever_comes_is_parts_or_a_400(body: bytes, whole: bool) -> None:
     """Nothing else is raised, and no file is left behind."""

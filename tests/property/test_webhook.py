@@ -69,7 +69,7 @@ def test_each_event_is_seen_and_keeps_its_id(tmp_path: Path) -> None:
     numbers = itertools.count()
     expected: dict[bytes, set[str]] = {}
 
-    @settings(max_examples=12, deadline=None)
+    @settings(max_examples=12)
     @given(FATES)
     def lives(fates: list[object]) -> None:
         for number in itertools.islice(numbers, EVENTS):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hardware.inventory import cpu_model, take_inventory
+from hardware.inventory import take_inventory
+from hardware.processor import cpu_model
 
 
 def test_the_numbers_are_plausible(tmp_path: Path) -> None:

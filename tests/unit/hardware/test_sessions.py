@@ -11,10 +11,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from hardware import openvino_session
-from hardware.bytes_multiplied import multiplies_bytes_exactly
 from hardware.errors import BackendUnavailable
 from hardware.onnxruntime_session import onnxruntime_version, open_onnxruntime
 from hardware.openvino_session import open_openvino, openvino_devices, openvino_version
+from hardware.processor import multiplies_bytes_exactly
 from hardware.session import Session
 from tests.tiny_pack import GAIN, MAP_PX, SIZE_PX, tiny_network
 
@@ -99,6 +99,7 @@ def _loud_network() -> bytes:
         "weights": np.full((8, 16, 3, 3), 127, np.int8),
         "weight_step": np.full(8, 0.01, np.float32),
         "weight_zero": np.zeros(8, np.int8),
+        "sum_step": np.array(1.0, np.float32),
     }
     nodes = [
         helper.make_node("QuantizeLinear", ["image", "image_step", "image_zero"], ["bytes"]),
@@ -108,7 +109,6 @@ def _loud_network() -> bytes:
         helper.make_node("QuantizeLinear", ["sums", "sum_step", "image_zero"], ["sum_bytes"]),
         helper.make_node("DequantizeLinear", ["sum_bytes", "sum_step", "image_zero"], ["logits"]),
     ]
-    constants["sum_step"] = np.array(1.0, np.float32)
     graph = helper.make_graph(
         nodes,
         "loud",

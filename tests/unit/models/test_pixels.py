@@ -161,7 +161,7 @@ def test_a_blank_image(tmp_path: Path) -> None:
     assert _reason(path) is Reason.blank_image
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cut=st.integers(0, 6000), flips=st.lists(st.tuples(st.integers(0, 10**6), st.integers(1, 255)), max_size=8))
 def test_torn_and_flipped_bytes_give_an_image_or_a_reason(
     tmp_path_factory: pytest.TempPathFactory, cut: int, flips: list[tuple[int, int]]

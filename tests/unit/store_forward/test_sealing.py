@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import dcmread
 from tink import json_proto_keyset_format, secret_key_access, streaming_aead
+from tink.proto import aes_gcm_hkdf_streaming_pb2, common_pb2, tink_pb2
 
 from store_forward.durable import overwrite
 from store_forward.sealing import ERASED_BY_BYTES, Seal, SealedFile, lying, plain_path
@@ -79,11 +80,24 @@ def test_we_read_what_tink_writes(tmp_path_factory: pytest.TempPathFactory, judg
 
 
 def test_a_key_that_tink_made_is_one() -> None:
-    """And one that was made for something else is none."""
-    template = streaming_aead.streaming_aead_key_templates
-    of_tink = tink.new_keyset_handle(template.AES256_GCM_HKDF_4KB)
-    with pytest.raises(ValueError, match="not a keyset"):
-        Seal(json_proto_keyset_format.serialize(of_tink, secret_key_access.TOKEN))
+    """As those of homes from before; one with other segments is none."""
+    streaming_aead.register()
+    form = aes_gcm_hkdf_streaming_pb2.AesGcmHkdfStreamingKeyFormat(key_size=32)
+    form.params.hkdf_hash_type = common_pb2.SHA256
+    form.params.derived_key_size = 32
+    for segment_bytes in (SEGMENT_BYTES, 4096):
+        form.params.ciphertext_segment_size = segment_bytes
+        template = tink_pb2.KeyTemplate(
+            type_url="type.googleapis.com/google.crypto.tink.AesGcmHkdfStreamingKey",
+            value=form.SerializeToString(),
+            output_prefix_type=tink_pb2.OutputPrefixType.RAW,
+        )
+        keyset = json_proto_keyset_format.serialize(tink.new_keyset_handle(template), secret_key_access.TOKEN)
+        if segment_bytes == SEGMENT_BYTES:
+            assert Seal(keyset).sealed(CONTENT)
+        else:
+            with pytest.raises(ValueError, match="not a keyset"):
+                Seal(keyset)
 
 
 @given(st.lists(st.tuples(st.integers(0, len(CONTENT) + 10), st.integers(0, 90_000)), max_size=8))
