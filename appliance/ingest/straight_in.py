@@ -55,6 +55,7 @@ class StraightIn:
         self._spool = spool
         self._sop_classes = sop_classes
         self._arriving: _Arriving | None = None
+        self._next: ReceivedFile | None = None  # made while the sender gets its next image ready
         self._library = self._dul._is_transport_event
         self._dul._is_transport_event = self._look
 
@@ -63,6 +64,7 @@ class StraightIn:
         arriving, self._arriving = self._arriving, None
         if arriving is not None:
             arriving.received.discard()
+        self._forget_next()
 
     def _look(self) -> bool:
         """In place of the library's look at the line: whether a PDU came, which is a sign of life.
@@ -79,6 +81,7 @@ class StraightIn:
                 self._dul._idle_timer.restart()
                 taken = True
             elif not self._line.ready:
+                self._forget_next()
                 return taken
             elif not self._read():
                 return True
@@ -133,7 +136,7 @@ class StraightIn:
             return None
         if request.sop_class_uid != context.abstract_syntax or request.sop_class_uid not in self._sop_classes:
             return None
-        received = ReceivedFile(self._spool)
+        received, self._next = self._next or ReceivedFile(self._spool), None
         received.write(file_head(request.sop_class_uid, request.sop_instance_uid, str(context.transfer_syntax[0])))
         return _Arriving(context_id, request, received)
 
@@ -154,10 +157,22 @@ class StraightIn:
         answer = store_response(request, arriving.context_id, status, comment)
         if self._dul.to_provider_queue.empty():
             self._line.send(answer)
+            self._make_next()
         else:  # behind what we are saying just now
             primitive = P_DATA()
             primitive.presentation_data_value_list.append((arriving.context_id, answer[_PDU_HEAD:]))
             self._dul.send_pdu(primitive)
+
+    def _make_next(self) -> None:
+        """The file of the next image; one that the disk refuses is asked for again when there is an image."""
+        received = ReceivedFile(self._spool)
+        self._next = received if received.refused is None else None
+
+    def _forget_next(self) -> None:
+        """Nothing comes at once: no empty file is to lie about."""
+        received, self._next = self._next, None
+        if received is not None:
+            received.discard()
 
 
 #: Of a PDU with one fragment: what stands before its control header.
