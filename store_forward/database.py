@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import sqlcipher3.dbapi2 as sqlite
-from sqlalchemy import URL, ClauseElement, Connection, Engine, MetaData, create_engine, event
+from sqlalchemy import URL, ClauseElement, Connection, Engine, MetaData, create_engine, event, text
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
@@ -98,6 +98,21 @@ def connection_for_writing(engine: Engine) -> Connection:
     return engine.connect().execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
 
 
+@contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """As ``connection.begin()`` on one for writing, for a place where every image passes: SQLAlchemy is left out of it.
+
+    It takes part as soon as it is given something to execute. Raises sqlalchemy.exc.DBAPIError; then, and when the
+    block raises, the connection is of no further use.
+    """
+    _BEGIN_IMMEDIATE.execute(connection)
+    yield
+    if connection.in_transaction():
+        connection.commit()
+    else:
+        _COMMIT.execute(connection)
+
+
 class Prepared:
     """A statement for a place where every image passes: put into words once, and executed without SQLAlchemy's help.
 
@@ -123,6 +138,10 @@ class Prepared:
             return driver.execute(self._sql, ordered)
         except sqlite.Error as error:
             raise DBAPIError.instance(self._sql, None, error, sqlite.Error) from error
+
+
+_BEGIN_IMMEDIATE: Final = Prepared(text("BEGIN IMMEDIATE"))
+_COMMIT: Final = Prepared(text("COMMIT"))
 
 
 @contextmanager
@@ -200,4 +219,7 @@ def _switch_to_wal(cursor: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
+    driver: Any = connection.connection.driver_connection
+    if driver.in_transaction:  # begun by :func:`transaction`
+        return
     connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))

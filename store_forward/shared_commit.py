@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
-from store_forward.database import connection_for_writing
+from store_forward.database import connection_for_writing, transaction
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ class SharedCommit:
             if not event.contains(self._engine, "engine_disposed", self._end):
                 event.listen(self._engine, "engine_disposed", self._end)
         try:
-            with self._held.begin():
+            with transaction(self._held):
                 yield self._held
         except BaseException:
             self._let_go()
