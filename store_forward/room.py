@@ -55,6 +55,8 @@ def room_of(word: str) -> Room:
 
 def room_at(free_bytes: int, marks: Marks, before: Room = Room.PLENTY) -> Room:
     """The level at ``free_bytes`` when it was ``before`` until now."""
+    if free_bytes >= marks.left_at(Room.LOW):  # the highest of all marks
+        return Room.PLENTY
     entered = max((room for room in Room if free_bytes < marks.of(room)), default=Room.PLENTY)
     not_left = max((room for room in Room if free_bytes < marks.left_at(room)), default=Room.PLENTY)
     return max(entered, min(before, not_left))

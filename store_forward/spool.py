@@ -28,11 +28,10 @@ DIGEST = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class StoredObject:
-    """A durable file in the spool: lower-case hexadecimal SHA-256 and length of its content, and what to read it by."""
+    """A durable file in the spool: lower-case hexadecimal SHA-256 and length of its content."""
 
     digest: str
     size_bytes: int
-    path: Path
 
 
 def file_digest(file: BinaryIO) -> str:
@@ -134,7 +133,7 @@ class Spool:
         make_folder(final.parent)
         size_bytes = self.content_bytes(temporary) if size_bytes is None else size_bytes
         publish(temporary, final, cached=False)
-        return StoredObject(digest, size_bytes, self.content(final))
+        return StoredObject(digest, size_bytes)
 
     def keep_bytes(self, data: bytes) -> StoredObject:
         """Keep ``data``; durable when this returns. Raises SpoolFull, OSError."""
@@ -151,7 +150,11 @@ class Spool:
         """Where the object lies, or would lie. Raises ValueError for anything that is not a SHA-256."""
         if DIGEST.fullmatch(digest) is None:
             raise ValueError("not a SHA-256 in lower-case hexadecimal")
-        return self._objects / digest[:2] / digest
+        return self._objects.joinpath(digest[:2], digest)
+
+    def holds(self, digest: str) -> bool:
+        """Whether there is a file where the object lies. Raises ValueError as :meth:`path` does."""
+        return self.path(digest).exists()
 
     def file(self, digest: str) -> Path:
         """The object, for those who only want to read what is in it. Raises ValueError."""
@@ -200,7 +203,7 @@ class Spool:
             return None
         sync_file(path)
         sync_folder(path.parent)
-        return StoredObject(digest, self.content_bytes(path), self.content(path))
+        return StoredObject(digest, self.content_bytes(path))
 
     def sweep_incoming(self, older_than: float | None = None) -> int:
         """Remove unfinished files last written before ``older_than`` (epoch seconds) and return how many.

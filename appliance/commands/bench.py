@@ -161,7 +161,8 @@ def _uplink(folder: Path, rounds: int) -> dict[str, Any]:
         payloads = [spool.keep_bytes(rng.bytes(_PAYLOAD_BYTES)) for _ in range(_PAYLOADS)]
         started = time.perf_counter()
         for payload in payloads:
-            link.deliver(payload.path, payload.digest, payload.size_bytes, "application/zip", 1, lambda: False)
+            path = spool.path(payload.digest)
+            link.deliver(path, payload.digest, payload.size_bytes, "application/zip", 1, lambda: False)
         rates.append(_PAYLOADS / (time.perf_counter() - started))
     link.close()
     stop.set()

@@ -25,10 +25,12 @@ from appliance.errors import (
 from appliance.history import record_event
 from appliance.ingest.aside import known_among, list_aside
 from appliance.ingest.header import Header, Seen, dataset_digest, read_header
+from appliance.ingest.plain_header import plain_header
 from appliance.ingest.procedure_steps import image_arrived
 from appliance.ingest.statements import (
     COUNT_IN,
     NEW_INSTANCE,
+    ONE_MORE,
     HeldStudy,
     KnownInstance,
     held_study,
@@ -92,9 +94,10 @@ class Admission:
         if size_bytes > self._limits.max_instance_bytes:
             temporary.unlink()
             raise InstanceTooLarge(f"instance of {size_bytes} bytes is over max_instance_bytes")
+        found = None if seen is None else plain_header(seen.head)  # while the disk is at it
         kept = self._keep(temporary, seen)
         try:
-            return self._file(kept, source, now, announced, seen)
+            return self._file(kept, source, now, announced, found)
         except DBAPIError as error:
             raise OutOfResources(f"the database cannot commit ({type(error.orig).__name__})") from error
 
@@ -112,11 +115,16 @@ class Admission:
             raise OutOfResources(f"the spool cannot be written: {error.strerror}") from error
 
     def _file(
-        self, kept: StoredObject, source: str, now: float, announced: tuple[str, str] | None, seen: Seen | None
+        self,
+        kept: StoredObject,
+        source: str,
+        now: float,
+        announced: tuple[str, str] | None,
+        found: tuple[dict[str, str], str] | None,
     ) -> tuple[Admitted, str]:
         header: Header | None = None
         try:
-            header = read_header(kept.path, seen)
+            header = read_header(self._spool.file(kept.digest), found)
             if announced is not None and announced != (header.sop_class_uid, header.sop_instance_uid):
                 raise DataSetDoesNotMatch("SOP class or instance UID differs from the request")
             return self._commits.run(partial(self._enter, header, kept, source, now)), header.study_instance_uid
@@ -129,7 +137,7 @@ class Admission:
             raise
 
     def _enter(self, header: Header, kept: StoredObject, source: str, now: float, connection: Connection) -> Admitted:
-        _must_be_there(kept)
+        self._must_be_there(kept)
         known = known_instance(connection, header.sop_instance_uid)
         if known is not None:
             return self._enter_again(connection, header, known, kept, source, now)
@@ -156,9 +164,8 @@ class Admission:
                 connection.execute(of_study.values(last_received_at=now))
                 record_event(connection, uid, now, "arrived_again", "an image that was deleted is kept anew")
             return Admitted.ALREADY_HELD
-        old = self._spool.path(known.file_digest)
-        if old.exists():
-            if dataset_digest(self._spool.content(old)) != dataset_digest(kept.path):
+        if self._spool.holds(known.file_digest):
+            if dataset_digest(self._spool.file(known.file_digest)) != dataset_digest(self._spool.file(kept.digest)):
                 raise InstanceConflict("SOP Instance UID is known with other content; kept aside")
             return Admitted.ALREADY_HELD
         if uid != header.study_instance_uid:
@@ -201,8 +208,12 @@ class Admission:
         now: float,
     ) -> None:
         """The study has so many instances and bytes more; past reading it is reopened."""
-        reopened = study is not None and study.state in _PAST_READING
         count_received(connection, now, max(growth[1], 0))
+        completes = now + self._dicom.association_timeout_for(source)
+        if study is not None and growth[0] == 1 and _goes_on(study, header.modality, completes):
+            ONE_MORE.execute(connection, uid=header.study_instance_uid, more_bytes=growth[1], now=now)
+            return
+        reopened = study is not None and study.state in _PAST_READING
         modalities = {header.modality} | (set(study.modalities.split("\\")) if study is not None else set())
         COUNT_IN.execute(
             connection,
@@ -212,7 +223,7 @@ class Admission:
             more_bytes=growth[1],
             modalities="\\".join(sorted(m for m in modalities if m)),
             now=now,
-            completes=now + self._dicom.association_timeout_for(source),
+            completes=completes,
         )
         if reopened:
             supersede(connection, header.study_instance_uid)
@@ -223,8 +234,13 @@ class Admission:
     ) -> None:
         uids = (header.sop_instance_uid, header.study_instance_uid) if header else ("", "")
         with writing(self._engine) as connection:
-            _must_be_there(kept)
+            self._must_be_there(kept)
             list_aside(connection, kept, uids, (refused.reason, refused.comment), source, now)
+
+    def _must_be_there(self, kept: StoredObject) -> None:
+        """Asked under the write lock: the same bytes may just have been deleted; see appliance/disk/removals.py."""
+        if not self._spool.holds(kept.digest):
+            raise OutOfResources("the file was removed while it arrived; send it again")
 
     def set_aside(self, temporary: Path, reason: str, detail: str, source: str, now: float) -> None:
         """Keep a file that is no instance, and list it with its reason; it is durable when this returns.
@@ -234,7 +250,7 @@ class Admission:
         kept = self._keep(temporary)
         try:
             with writing(self._engine) as connection:
-                _must_be_there(kept)
+                self._must_be_there(kept)
                 list_aside(connection, kept, ("", ""), (reason, detail), source, now)
         except DBAPIError as error:
             raise OutOfResources(f"the database cannot commit ({type(error.orig).__name__})") from error
@@ -276,10 +292,10 @@ class Admission:
             )
 
 
-def _must_be_there(kept: StoredObject) -> None:
-    """Asked under the write lock: the same bytes may just have been deleted; see appliance/disk/removals.py."""
-    if not kept.path.exists():
-        raise OutOfResources("the file was removed while it arrived; send it again")
+def _goes_on(study: HeldStudy, modality: str, completes: float) -> bool:
+    """Whether an image more changes nothing but sums: that it is waited for anew may be said once a second."""
+    is_same = study.state == StudyState.RECEIVING and study.modalities == modality
+    return is_same and abs(completes - study.completes_at) < 1.0
 
 
 def _row(header: Header, kept: StoredObject, source: str, now: float) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import hashlib
 import os
 import struct
 import zlib
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -38,8 +37,7 @@ _UIDS = ("SOPInstanceUID", "SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID
 _UID_CHARACTERS = frozenset("0123456789.")
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """The identifying elements of one instance; absent text is ``""``, UIDs are present and well formed."""
 
     sop_instance_uid: str
@@ -64,13 +62,12 @@ class Seen(NamedTuple):
     head: bytes
 
 
-def read_header(path: Path, seen: Seen | None = None) -> Header:
-    """Read the elements up to group 0020 of a Part 10 file; of one that was ``seen``, not from the disk where it can.
+def read_header(path: Path, found: tuple[dict[str, str], str] | None = None) -> Header:
+    """Read the elements up to group 0020 of a Part 10 file, if ``plain_header`` has not ``found`` them already.
 
     Raises:
         CannotUnderstand: not DICOM, torn before the UIDs, or a UID is missing or malformed (PS3.5 9.1).
     """
-    found = None if seen is None else plain_header(seen.head)
     if found is None:
         with path.open("rb") as stream:
             found = plain_header(stream.read(HEAD_BYTES)) or _texts(*_parse(stream))

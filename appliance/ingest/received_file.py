@@ -11,9 +11,11 @@ from typing import BinaryIO, Final, cast
 
 from appliance.ingest.header import Seen
 from appliance.ingest.plain_header import HEAD_BYTES
-from store_forward.durable import FILE_MODE
+from store_forward.durable import FILE_MODE, begin_to_write
 from store_forward.spool import Spool
 
+_AT_A_TIME_BYTES: Final = 262_144
+_WORTH_IT_BYTES: Final = 65_536
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
@@ -31,6 +33,7 @@ class ReceivedFile:
         self._sha256 = hashlib.sha256()
         self._head = bytearray()
         self._size_bytes = 0
+        self._begun_bytes = 0
         self._file: BinaryIO | None = None
         self._content: BinaryIO | None = None
         try:
@@ -61,6 +64,7 @@ class ReceivedFile:
                 left = left[self._content.write(left) :]
         except OSError as error:
             self._give_up(error)
+        self._begin_to_write(_AT_A_TIME_BYTES)
         return len(data)
 
     def flush(self) -> None:
@@ -68,18 +72,19 @@ class ReceivedFile:
 
     def close(self) -> None:
         """No more will come."""
-        file, self._file = self._file, None
         content, self._content = self._content, None
-        if file is not None and content is not None:
-            try:
+        try:
+            if content is not None and content is not self._file:
                 content.close()
-                file.close()
-            except OSError as error:
-                self._give_up(error)
+        except OSError as error:
+            self._give_up(error)
+        self._begin_to_write(_WORTH_IT_BYTES)
+        self._let_go()
 
     def discard(self) -> None:
         """It is not going to be whole."""
-        self.close()
+        self._content = None
+        self._let_go()
         with contextlib.suppress(OSError):  # the sweep of the folder removes it
             Path(self.name).unlink(missing_ok=True)
 
@@ -88,11 +93,23 @@ class ReceivedFile:
         if getattr(self, "_file", None) is not None:
             self.discard()
 
+    def _begin_to_write(self, least_bytes: int) -> None:
+        """Have the disk begin with what is new, if it is so much: while more arrives, or the header is read."""
+        if self._file is not None and self._size_bytes - self._begun_bytes >= least_bytes:
+            self._begun_bytes = self._size_bytes
+            begin_to_write(self._file)
+
+    def _let_go(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            try:
+                file.close()
+            except OSError as error:
+                self._give_up(error)
+
     def _give_up(self, error: OSError) -> None:
         self.refused = error.strerror or "I/O error"
-        file, self._file, self._content = self._file, None, None
-        with contextlib.suppress(OSError):
-            if file is not None:
-                file.close()
+        self._content = None
+        self._let_go()
         with contextlib.suppress(OSError):  # the sweep of the folder removes what this leaves
             Path(self.name).unlink(missing_ok=True)

@@ -19,7 +19,9 @@ _OF_STUDY: Final = studies.c.study_instance_uid == bindparam("uid")
 _INSTANCE: Final = Prepared(
     select(instances.c.study_instance_uid, instances.c.file_digest, instances.c.size_bytes).where(_OF_UID)
 )
-_STUDY: Final = Prepared(select(studies.c.state, studies.c.modalities, studies.c.instance_count).where(_OF_STUDY))
+_STUDY: Final = Prepared(
+    select(studies.c.state, studies.c.modalities, studies.c.instance_count, studies.c.completes_at).where(_OF_STUDY)
+)
 #: All columns that are not of later: a new instance.
 NEW_INSTANCE: Final = Prepared(
     insert(instances),
@@ -38,6 +40,16 @@ COUNT_IN: Final = Prepared(
         modalities=bindparam("modalities"),
         last_received_at=bindparam("now"),
         completes_at=bindparam("completes"),
+    )
+)
+#: For one that is being received as it was: ``uid``, ``more_bytes``, ``now``. The indexes of the rest stay untouched.
+ONE_MORE: Final = Prepared(
+    update(studies)
+    .where(_OF_STUDY)
+    .values(
+        instance_count=studies.c.instance_count + 1,
+        size_bytes=studies.c.size_bytes + bindparam("more_bytes"),
+        last_received_at=bindparam("now"),
     )
 )
 _NO_LONGER_AWAITED: Final = Prepared(
@@ -61,6 +73,7 @@ class HeldStudy(NamedTuple):
     state: str
     modalities: str
     instance_count: int
+    completes_at: float
 
 
 def known_instance(connection: Connection, sop_instance_uid: str) -> KnownInstance | None:

@@ -29,11 +29,12 @@ def cloud_link(port: int) -> CloudLink:
     return CloudLink(f"http://127.0.0.1:{port}", TOKEN, "box-1", 262_144, 20.0, largest_chunk_bytes=8_388_608)
 
 
-def send(link: CloudLink, stored: StoredObject) -> tuple[Receipt, int]:
+def send(link: CloudLink, spool: Spool, stored: StoredObject) -> tuple[Receipt, int]:
     """Attempt after attempt until there is a receipt; with the number of attempts."""
     for attempt in range(1, CUTS + 2):
         try:
-            receipt = link.deliver(stored.path, stored.digest, stored.size_bytes, "application/zip", 1, lambda: False)
+            path = spool.path(stored.digest)
+            receipt = link.deliver(path, stored.digest, stored.size_bytes, "application/zip", 1, lambda: False)
         except DeliveryDeferred as deferred:
             assert deferred.cause in ("cloud_unreachable", "upload_busy", "offset_conflict")
         else:
@@ -44,13 +45,14 @@ def send(link: CloudLink, stored: StoredObject) -> tuple[Receipt, int]:
 @pytest.mark.timeout(900)
 def test_thirty_cuts_cost_next_to_nothing(tmp_path: Path) -> None:
     """32 Mbit/s, cut thirty times: at most a twentieth of the payload is sent twice, headers included."""
-    stored = Spool(tmp_path / "spool", 0).keep_bytes(random.Random(5).randbytes(SIZE_BYTES))
+    spool = Spool(tmp_path / "spool", 0)
+    stored = spool.keep_bytes(random.Random(5).randbytes(SIZE_BYTES))
     cuts = sorted(random.Random(6).sample(range(SIZE_BYTES // 100, SIZE_BYTES), CUTS))
     shaped = ShapedLink(0, bytes_per_s=4_000_000.0, cuts=cuts)
     settings = settings_at(tmp_path / "cloud")
     with running(settings) as shaped.port, shaped.listening() as port:
         link = cloud_link(port)
-        receipt, attempts = send(link, stored)
+        receipt, attempts = send(link, spool, stored)
         link.close()
     told = f"{CUTS} cuts, {attempts} attempts, {shaped.sent_bytes / SIZE_BYTES:.4f} x {SIZE_BYTES} bytes"
     sys.stdout.write(told + "\n")
@@ -62,12 +64,13 @@ def test_thirty_cuts_cost_next_to_nothing(tmp_path: Path) -> None:
 
 def test_a_thin_and_distant_link(tmp_path: Path) -> None:
     """64 kbit/s and 800 ms: 100 kB get there in one attempt, in about the time the bytes need."""
-    stored = Spool(tmp_path / "spool", 0).keep_bytes(random.Random(7).randbytes(100_000))
+    spool = Spool(tmp_path / "spool", 0)
+    stored = spool.keep_bytes(random.Random(7).randbytes(100_000))
     shaped = ShapedLink(0, bytes_per_s=8000.0, round_trip_s=0.8)
     with running(settings_at(tmp_path / "cloud")) as shaped.port, shaped.listening() as port:
         link = cloud_link(port)
         began = time.monotonic()
-        receipt, attempts = send(link, stored)
+        receipt, attempts = send(link, spool, stored)
         took_s = time.monotonic() - began
         link.close()
     sys.stdout.write(f"{attempts} attempts, {took_s:.1f} s, {shaped.sent_bytes} bytes\n")

@@ -63,11 +63,12 @@ class Cutter:
                 self.made += 1
 
 
-def send_through(cutter: Cutter, link: CloudLink, stored: StoredObject) -> tuple[Receipt, int]:
+def send_through(cutter: Cutter, link: CloudLink, spool: Spool, stored: StoredObject) -> tuple[Receipt, int]:
     """Attempt after attempt until there is a receipt; with the number of attempts."""
     for attempt in range(1, 10 * CUTS):
         try:
-            receipt = link.deliver(stored.path, stored.digest, stored.size_bytes, "application/zip", 1, lambda: False)
+            path = spool.path(stored.digest)
+            receipt = link.deliver(path, stored.digest, stored.size_bytes, "application/zip", 1, lambda: False)
         except DeliveryDeferred as deferred:
             assert deferred.cause in ("cloud_unreachable", "upload_busy", "offset_conflict")
             cutter.noticed()
@@ -80,14 +81,15 @@ def send_through(cutter: Cutter, link: CloudLink, stored: StoredObject) -> tuple
 def test_thirty_cuts_in_one_upload(tmp_path: Path) -> None:
     """200 MB, the interface down thirty times, each until the box has noticed: at most 1.05 x the size is sent."""
     size_bytes = 200 * MB
-    stored = Spool(tmp_path / "spool", 0).keep_bytes(random.Random(5).randbytes(size_bytes))
+    spool = Spool(tmp_path / "spool", 0)
+    stored = spool.keep_bytes(random.Random(5).randbytes(size_bytes))
     settings = settings_at(tmp_path / "cloud", silence_s=2.0)
     cuts = sorted(random.Random(6).sample(range(size_bytes // 100, size_bytes), CUTS))
     with shaped("40mbit", 0.02) as line, endpoint(line, settings) as port:
         link = CloudLink(f"http://{CLOUD_ADDRESS}:{port}", TOKEN, "box-1", 262_144, 3.0, largest_chunk_bytes=8_388_608)
         cutter = Cutter(line, cuts)
         try:
-            receipt, attempts = send_through(cutter, link, stored)
+            receipt, attempts = send_through(cutter, link, spool, stored)
         finally:
             cutter.end()
             link.close()

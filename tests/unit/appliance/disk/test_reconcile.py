@@ -163,7 +163,7 @@ def test_a_result_still_to_be_sent_is_made_anew(two: SmallBox) -> None:
         connection.execute(update(studies).values(state=StudyState.DECIDED))
         request = DeliveryRequest("k", STUDY, 1, "report", "archive", 2, kept.digest, 6, "application/dicom")
         outbox.enqueue(connection, request, NOW)
-    kept.path.write_bytes(b"repo")
+    two.spool.path(kept.digest).write_bytes(b"repo")
     assert put_right(two) == 1
     (row,) = two.rows(deliveries)
     assert (row.state, row.cause) == ("parked", "spool_object_damaged")
@@ -191,7 +191,7 @@ def test_an_object_without_a_row(two: SmallBox) -> None:
     assert [(one.trouble, one.digest) for one in found] == [(Trouble.NO_ROW, kept.digest)]
     assert repair(two.home, found[0], now)
     assert in_quarantine(two) == {kept.digest: "no_row"}
-    assert not kept.path.exists()
+    assert not two.spool.holds(kept.digest)
     assert not repair(two.home, found[0], now)
     assert look(two) == []
 

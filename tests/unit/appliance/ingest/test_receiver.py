@@ -202,7 +202,7 @@ def test_nothing_stays_in_incoming(box: SmallBox, listen: Listen) -> None:
     scanner = listen(box)
     scanner.send(image())
     scanner.send(image("routine"))
-    assert not list(box.incoming.iterdir())
+    wait_until(lambda: not list(box.incoming.iterdir()), "the file of the next image, which does not come, to go")
 
 
 def test_a_taken_port_is_an_error_at_start(box: SmallBox, listen: Listen, make_box: MakeBox) -> None:

@@ -142,7 +142,7 @@ def test_the_library_s_own_scanner_is_served(box: SmallBox, listen: Listen) -> N
     assert association.send_c_store(image(seed="1")).Status == 0x0000
     association.release()
     assert box.count(instances) == 2
-    assert not list(box.incoming.iterdir())
+    wait_until(lambda: not list(box.incoming.iterdir()), "the file of the next image, which does not come, to go")
 
 
 @pytest.mark.usefixtures("straight_only")

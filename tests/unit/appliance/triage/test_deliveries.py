@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from appliance.triage.deliveries import Subject, escalation, result
 from models.decision import Decision
 from store_forward.spool import StoredObject
 
-STORED = StoredObject("a" * 64, 123, Path("somewhere"))
+STORED = StoredObject("a" * 64, 123)
 
 
 def subject(decision: Decision, highest: float | None = None, revision: int = 1) -> Subject:
