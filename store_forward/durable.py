@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
+StrPath = str | os.PathLike[str]
 _SYNC_FILE_RANGE_WRITE = 2
 _LIBC = ctypes.CDLL(None)
 _LIBC.sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
@@ -29,7 +30,7 @@ def begin_to_write(file: BinaryIO) -> None:
     _LIBC.sync_file_range(file.fileno(), 0, 0, _SYNC_FILE_RANGE_WRITE)
 
 
-def sync_file(path: Path, *, cached: bool = True) -> None:
+def sync_file(path: StrPath, *, cached: bool = True) -> None:
     """Force the file's bytes to disk. Raises OSError when the disk does not take them.
 
     Not ``cached``, they leave the page cache as soon as they are there.
@@ -37,7 +38,7 @@ def sync_file(path: Path, *, cached: bool = True) -> None:
     _fsync(path, os.O_RDONLY, cached)
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: StrPath) -> None:
     """Force the folder's list of names to disk. Raises OSError when the disk does not take it."""
     _fsync(folder, os.O_RDONLY | os.O_DIRECTORY)
 
@@ -53,7 +54,7 @@ def make_folder(folder: Path) -> None:
         sync_folder(new.parent)
 
 
-def publish(temporary: Path, final: Path, *, cached: bool = True) -> None:
+def publish(temporary: StrPath, final: StrPath, *, cached: bool = True) -> None:
     """Rename a finished file into place so that it is there, whole, after any power cut.
 
     Both must lie on one filesystem. When this returns, the bytes and the name are durable; when it raises
@@ -61,8 +62,8 @@ def publish(temporary: Path, final: Path, *, cached: bool = True) -> None:
     acknowledged. ``cached`` is as for :func:`sync_file`.
     """
     sync_file(temporary, cached=cached)
-    temporary.replace(final)
-    sync_folder(final.parent)
+    os.replace(temporary, final)
+    sync_folder(os.path.dirname(final))
 
 
 def write_durably(final: Path, data: bytes) -> None:
@@ -109,7 +110,7 @@ def open_new(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE), "wb")
 
 
-def _fsync(path: Path, flags: int, cached: bool = True) -> None:
+def _fsync(path: StrPath, flags: int, cached: bool = True) -> None:
     descriptor = os.open(path, flags | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

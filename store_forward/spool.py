@@ -16,7 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from store_forward.durable import FOLDER_MODE, make_folder, open_new, overwrite, publish, sync_file, sync_folder
+from store_forward.durable import (
+    FOLDER_MODE,
+    StrPath,
+    make_folder,
+    open_new,
+    overwrite,
+    publish,
+    sync_file,
+    sync_folder,
+)
 from store_forward.errors import SpoolFull
 from store_forward.room import Marks, Room, room_at
 from store_forward.sealing import ERASED_BY_BYTES, Seal
@@ -52,9 +61,7 @@ class Spool:
         """
         self.root = root
         self.seal = seal
-        self.free_floor_bytes = free_floor_bytes
-        self._bulk_bytes = bulk_bytes
-        self._warn_bytes = warn_bytes
+        self.marks = Marks(warn_bytes, bulk_bytes, free_floor_bytes)  # the free disk at which each level begins
         self._room = Room.PLENTY
         self.incoming = root / "incoming"
         self._objects = root / "objects"
@@ -73,11 +80,6 @@ class Spool:
         filesystem = os.statvfs(self.root)
         return filesystem.f_bavail * filesystem.f_frsize
 
-    @property
-    def marks(self) -> Marks:
-        """The free disk at which each level begins."""
-        return Marks(self._warn_bytes, self._bulk_bytes, self.free_floor_bytes)
-
     def room(self, before: Room | None = None) -> Room:
         """The level now; ``before`` is the one until now, where another process knew it."""
         return self._room_at(self.free_bytes(), before)
@@ -89,8 +91,8 @@ class Spool:
         """
         free = self.free_bytes()
         full = self._room_at(free) is Room.FULL
-        if free - size_bytes < self.free_floor_bytes:
-            raise SpoolFull(free, self.free_floor_bytes)
+        if free - size_bytes < self.marks.floor_bytes:
+            raise SpoolFull(free, self.marks.floor_bytes)
         if full:
             raise SpoolFull(free, self.marks.left_at(Room.FULL))
 
@@ -123,14 +125,15 @@ class Spool:
             digest = file_digest(file)
         return self.keep_as(temporary, digest)
 
-    def keep_as(self, temporary: Path, digest: str, size_bytes: int | None = None) -> StoredObject:
+    def keep_as(self, temporary: StrPath, digest: str, size_bytes: int | None = None) -> StoredObject:
         """``keep`` for a caller that knows the SHA-256 of the very content of the file, and perhaps its length.
 
         It does not stay in the page cache: until somebody reads it, others have come, and a page given back at once is
         the next one's.
         """
-        final = self.path(digest)
-        make_folder(final.parent)
+        final = self._place(digest)
+        if not os.path.isdir(folder := os.path.dirname(final)):
+            make_folder(Path(folder))
         size_bytes = self.content_bytes(temporary) if size_bytes is None else size_bytes
         publish(temporary, final, cached=False)
         return StoredObject(digest, size_bytes)
@@ -148,21 +151,25 @@ class Spool:
 
     def path(self, digest: str) -> Path:
         """Where the object lies, or would lie. Raises ValueError for anything that is not a SHA-256."""
-        if DIGEST.fullmatch(digest) is None:
-            raise ValueError("not a SHA-256 in lower-case hexadecimal")
-        return self._objects.joinpath(digest[:2], digest)
+        return Path(self._place(digest))
 
     def holds(self, digest: str) -> bool:
         """Whether there is a file where the object lies. Raises ValueError as :meth:`path` does."""
-        return self.path(digest).exists()
+        return os.path.exists(self._place(digest))
+
+    def _place(self, digest: str) -> str:
+        """:meth:`path` as text."""
+        if DIGEST.fullmatch(digest) is None:
+            raise ValueError("not a SHA-256 in lower-case hexadecimal")
+        return f"{self._objects}/{digest[:2]}/{digest}"
 
     def file(self, digest: str) -> Path:
         """The object, for those who only want to read what is in it. Raises ValueError."""
         return self.content(self.path(digest))
 
-    def content_bytes(self, path: Path) -> int:
+    def content_bytes(self, path: StrPath) -> int:
         """How much is in a file of ours, by its length on the disk. Raises OSError."""
-        on_disk = path.stat().st_size
+        on_disk = os.stat(path).st_size
         return on_disk if self.seal is None else content_bytes(on_disk)
 
     def remove(self, digest: str) -> int:

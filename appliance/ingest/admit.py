@@ -24,7 +24,7 @@ from appliance.errors import (
 )
 from appliance.history import record_event
 from appliance.ingest.aside import known_among, list_aside
-from appliance.ingest.header import Header, Seen, dataset_digest, read_header
+from appliance.ingest.header import Header, Seen, dataset_digest, header_of, read_header
 from appliance.ingest.plain_header import plain_header
 from appliance.ingest.procedure_steps import image_arrived
 from appliance.ingest.statements import (
@@ -39,6 +39,7 @@ from appliance.ingest.statements import (
 from appliance.schema import StudyState, instances, studies
 from appliance.settings import Dicom, Limits
 from store_forward.database import reading, writing
+from store_forward.durable import StrPath
 from store_forward.errors import SpoolFull
 from store_forward.shared_commit import SharedCommit
 from store_forward.spool import Spool, StoredObject
@@ -67,7 +68,7 @@ class Admission:
 
     def admit(
         self,
-        temporary: Path,
+        temporary: StrPath,
         source: str,
         now: float,
         announced: tuple[str, str] | None = None,
@@ -92,7 +93,7 @@ class Admission:
         """
         size_bytes = self._spool.content_bytes(temporary) if seen is None else seen.size_bytes
         if size_bytes > self._limits.max_instance_bytes:
-            temporary.unlink()
+            Path(temporary).unlink()
             raise InstanceTooLarge(f"instance of {size_bytes} bytes is over max_instance_bytes")
         found = None if seen is None else plain_header(seen.head)  # while the disk is at it
         kept = self._keep(temporary, seen)
@@ -101,15 +102,15 @@ class Admission:
         except DBAPIError as error:
             raise OutOfResources(f"the database cannot commit ({type(error.orig).__name__})") from error
 
-    def _keep(self, temporary: Path, seen: Seen | None = None) -> StoredObject:
+    def _keep(self, temporary: StrPath, seen: Seen | None = None) -> StoredObject:
         """Into the spool, unless that would go below the floor; what cannot be kept must not fill the disk either."""
         try:
             self._spool.require_room()
             if seen is None:
-                return self._spool.keep(temporary)
+                return self._spool.keep(Path(temporary))
             return self._spool.keep_as(temporary, seen.digest, seen.size_bytes)
         except (SpoolFull, OSError) as error:
-            temporary.unlink(missing_ok=True)
+            Path(temporary).unlink(missing_ok=True)
             if isinstance(error, SpoolFull):
                 raise OutOfResources(f"disk nearly full, send again later: {error}") from error
             raise OutOfResources(f"the spool cannot be written: {error.strerror}") from error
@@ -124,7 +125,7 @@ class Admission:
     ) -> tuple[Admitted, str]:
         header: Header | None = None
         try:
-            header = read_header(self._spool.file(kept.digest), found)
+            header = read_header(self._spool.file(kept.digest)) if found is None else header_of(*found)
             if announced is not None and announced != (header.sop_class_uid, header.sop_instance_uid):
                 raise DataSetDoesNotMatch("SOP class or instance UID differs from the request")
             return self._commits.run(partial(self._enter, header, kept, source, now)), header.study_instance_uid

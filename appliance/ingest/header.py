@@ -62,16 +62,19 @@ class Seen(NamedTuple):
     head: bytes
 
 
-def read_header(path: Path, found: tuple[dict[str, str], str] | None = None) -> Header:
-    """Read the elements up to group 0020 of a Part 10 file, if ``plain_header`` has not ``found`` them already.
+def read_header(path: Path) -> Header:
+    """Read the elements up to group 0020 of a Part 10 file.
 
     Raises:
         CannotUnderstand: not DICOM, torn before the UIDs, or a UID is missing or malformed (PS3.5 9.1).
     """
-    if found is None:
-        with path.open("rb") as stream:
-            found = plain_header(stream.read(HEAD_BYTES)) or _texts(*_parse(stream))
-    texts, transfer_syntax_uid = found
+    with path.open("rb") as stream:
+        found = plain_header(stream.read(HEAD_BYTES)) or _texts(*_parse(stream))
+    return header_of(*found)
+
+
+def header_of(texts: dict[str, str], transfer_syntax_uid: str) -> Header:
+    """Of text by keyword. Raises CannotUnderstand: a UID is missing or malformed."""
     return Header(
         sop_instance_uid=_uid(texts, "SOPInstanceUID"),
         sop_class_uid=_uid(texts, "SOPClassUID"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -39,7 +38,7 @@ class Storing:
         try:
             if received.refused is not None:
                 raise OutOfResources(f"the spool cannot be written: {received.refused}")
-            _, study = self._admission.admit(Path(received.name), source, time.time(), announced, received.seen)
+            _, study = self._admission.admit(received.name, source, time.time(), announced, received.seen)
         except ReceiveError as refused:
             status = f"0x{refused.dicom_status:04X}"
             log.warning("instance.refused", reason=refused.reason, status=status, source=source)

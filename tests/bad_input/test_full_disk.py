@@ -10,6 +10,7 @@ from appliance.errors import OutOfResources
 from appliance.ingest.watched_folder import WatchedFolder
 from appliance.schema import instances, studies
 from store_forward.database import writing
+from store_forward.room import Marks
 from tests.bad_input.doors import decide, goes_on, kept
 from tests.dicom_factory import as_bytes, as_file, uid
 from tests.full_disk import FILE_LIMIT_BYTES, large_radiograph, no_file_may_grow
@@ -21,14 +22,14 @@ def test_under_the_floor_the_sender_is_asked_to_come_back(box: SmallBox, listen:
     """0xA700 with words, nothing kept; with room again the same receiver takes the same image."""
     scanner = listen(box)
     assert scanner.send(image(seed="before"))[0].Status == 0x0000
-    box.spool.free_floor_bytes = 1 << 60
+    box.spool.marks = Marks(0, 0, 1 << 60)
     (answer,) = scanner.send(image())
     assert answer.Status == 0xA700
     assert answer.ErrorComment.startswith("disk nearly full, send again later")
     assert box.count(instances) == 1
     assert not list(box.incoming.iterdir())
     kept(box, as_bytes(image(seed="before")))
-    box.spool.free_floor_bytes = 0
+    box.spool.marks = Marks(0, 0, 0)
     assert scanner.send(image())[0].Status == 0x0000
     assert box.count(instances) == 2
 

@@ -9,6 +9,7 @@ import pytest
 
 from appliance.ingest.watched_folder import SOURCE, WatchedFolder
 from appliance.schema import StudyState, instances, set_aside, studies
+from store_forward.room import Marks
 from store_forward.spool import Spool
 from tests.dicom_factory import as_bytes, as_file, uid
 from tests.listening_box import wait_until
@@ -190,10 +191,10 @@ def test_a_directory_does_not_lose_patience_on_a_full_disk(make_box: MakeBox, fo
     medium(folder)
     box = make_box()
     watched = watch(box, folder, settle_s=0)
-    box.spool.free_floor_bytes = 2**60
+    box.spool.marks = Marks(0, 0, 2**60)
     for after_s in (0, 1, 1000, 2000):
         watched.scan(NOW + after_s)
-    box.spool.free_floor_bytes = 0
+    box.spool.marks = Marks(0, 0, 0)
     watched.scan(NOW + 3000)
     watched.scan(NOW + 3001)
     assert (box.count(instances), box.count(set_aside)) == (2, 0)

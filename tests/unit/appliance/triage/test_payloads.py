@@ -18,6 +18,7 @@ from models.decision import Decision, ImageResult, StudyDecision, decide_study
 from models.reasons import Reason
 from store_forward.errors import SpoolFull
 from store_forward.outbox import deliveries
+from store_forward.room import Marks
 from tests.dicom_factory import as_file, read_back, uid
 from tests.small_box import NOW, SmallBox, image
 from tests.tiny_pack import write_tiny_pack
@@ -121,7 +122,7 @@ def test_a_full_disk_is_raised_and_leaves_nothing_half(reading_box: ReadingBox, 
     path = as_file(image("escalate"), tmp_path / "a.dcm")
     found = read(box, path)
     payloads = maker(box)
-    box.spool.free_floor_bytes = 1 << 60
+    box.spool.marks = Marks(0, 0, 1 << 60)
     with pytest.raises(SpoolFull):
         payloads.prepare(CLAIM, [path], found, decide_study(found), NOW)
     assert not list(box.incoming.iterdir())

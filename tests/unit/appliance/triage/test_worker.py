@@ -25,6 +25,7 @@ from models.activations import ACTIVE, Activations
 from models.asking_again import FIRST_PAUSE_S, IMAGES_WAIT_S, LONGEST_PAUSE_S, AskingAgain
 from store_forward.database import writing
 from store_forward.outbox import deliveries
+from store_forward.room import Marks
 from tests.bad_disk import goes_bad, mended
 from tests.dicom_factory import read_back, uid
 from tests.pack_archives import archive
@@ -261,11 +262,11 @@ def test_with_the_disk_full_a_study_waits(reading_box: ReadingBox) -> None:
     box = reading_box()
     study = box.receive(image())
     started = box.worker()
-    started._spool.free_floor_bytes = 1 << 60
+    started._spool.marks = Marks(0, 0, 1 << 60)
     assert not started.step(NOW)
     assert not started.step(NOW)
     assert (box.study(study).triage_attempts, box.study(study).decision) == (0, None)
-    started._spool.free_floor_bytes = 0
+    started._spool.marks = Marks(0, 0, 0)
     assert started.step(NOW)
     assert box.study(study).decision == "urgent"
 
@@ -273,7 +274,7 @@ def test_with_the_disk_full_a_study_waits(reading_box: ReadingBox) -> None:
 def test_triage_goes_on_below_the_floor_of_reception(reading_box: ReadingBox) -> None:
     """Reception stops at the floor, triage at half of it: what was acknowledged is still read."""
     box = reading_box(limits={"free_disk_floor_bytes": 1000})
-    assert box.worker()._spool.free_floor_bytes == 500
+    assert box.worker()._spool.marks.floor_bytes == 500
 
 
 def test_devices_are_written_down(reading_box: ReadingBox) -> None:
