@@ -210,8 +210,8 @@ class Admission:
     ) -> None:
         """The study has so many instances and bytes more; past reading it is reopened."""
         count_received(connection, now, max(growth[1], 0))
-        completes = now + self._dicom.association_timeout_for(source)
-        if study is not None and growth[0] == 1 and _goes_on(study, header.modality, completes):
+        patience_s = self._dicom.association_timeout_for(source)
+        if study is not None and growth[0] == 1 and _goes_on(study, header.modality, now, patience_s):
             ONE_MORE.execute(connection, uid=header.study_instance_uid, more_bytes=growth[1], now=now)
             return
         reopened = study is not None and study.state in _PAST_READING
@@ -224,7 +224,7 @@ class Admission:
             more_bytes=growth[1],
             modalities="\\".join(sorted(m for m in modalities if m)),
             now=now,
-            completes=completes,
+            completes=now + patience_s,
         )
         if reopened:
             supersede(connection, header.study_instance_uid)
@@ -293,10 +293,10 @@ class Admission:
             )
 
 
-def _goes_on(study: HeldStudy, modality: str, completes: float) -> bool:
-    """Whether an image more changes nothing but sums: that it is waited for anew may be said once a second."""
-    is_same = study.state == StudyState.RECEIVING and study.modalities == modality
-    return is_same and abs(completes - study.completes_at) < 1.0
+def _goes_on(study: HeldStudy, modality: str, now: float, patience_s: float) -> bool:
+    """Whether an image more changes nothing but sums: it is waited for anew when a sixtieth of the patience is over."""
+    is_same = study.state == StudyState.RECEIVING and modality in study.modalities.split("\\")
+    return is_same and abs(now + patience_s - study.completes_at) < patience_s / 60
 
 
 def _row(header: Header, kept: StoredObject, source: str, now: float) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """How fast images are taken in, beside DCMTK's and Orthanc's receivers: one sender, one disk, one run.
 
 ``make throughput`` starts each of the three with an empty store for every round and sends them the same files with
-DCMTK's ``storescu``; what counts is the time from its start to its end, less what it takes to send to nobody. All
-have TCP_NODELAY. Ours is the whole box and fsyncs each file and its row before it answers. Orthanc is as it is
-shipped, which fsyncs each file (``SyncStorageArea``) and not its index; ``storescp`` fsyncs nothing.
+DCMTK's ``storescu``; what counts is the time from its start to its end. All have TCP_NODELAY. Ours is the whole box and
+fsyncs each file and its row before it answers. Orthanc is as it is shipped, which fsyncs each file
+(``SyncStorageArea``) and not its index; ``storescp`` fsyncs nothing.
 """
 
 from __future__ import annotations

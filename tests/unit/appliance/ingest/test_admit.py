@@ -163,6 +163,30 @@ def test_until_the_sender_is_done_a_study_waits_for_the_association(make_box: Ma
     assert box.study(study).completes_at == NOW + 3
 
 
+def test_that_a_study_is_waited_for_anew_is_not_said_with_each_image(make_box: MakeBox) -> None:
+    """What is counted is said at once; so is another modality, and that the study is waited for again."""
+    box = make_box(dicom={"association_timeout_s": 60})
+    _, study = box.admit(image())
+    said = []
+    for after_s, modality in ((0.5, "DX"), (0.9, "CR"), (1.5, "CR"), (2.0, "CR"), (2.6, "CR")):
+        box.admit(image(seed=str(after_s), modality=modality, StudyInstanceUID=study), now=NOW + after_s)
+        row = box.study(study)
+        assert row.last_received_at == NOW + after_s
+        said.append((row.instance_count, row.modalities, round(row.completes_at - NOW, 3)))
+    both = "CR\\DX"
+    assert said == [(2, "DX", 60), (3, both, 60.9), (4, both, 60.9), (5, both, 62), (6, both, 62)]
+    assert row.size_bytes == sum(one.size_bytes for one in box.rows(instances))
+
+
+def test_a_study_that_was_done_is_waited_for_again(box: SmallBox) -> None:
+    """Its sender has come back within the quiet time."""
+    _, study = box.admit(image())
+    box.admission.released([study], SCANNER, NOW)
+    assert box.study(study).completes_at == NOW + box.settings.dicom.quiet_time_s
+    box.admit(image(seed="1", StudyInstanceUID=study), now=NOW + 0.1)
+    assert box.study(study).completes_at == NOW + 0.1 + box.settings.dicom.association_timeout_s
+
+
 def test_times_can_differ_per_peer(make_box: MakeBox) -> None:
     """A slow ultrasound machine gets more patience than the others."""
     peers = {"SLOW": {"quiet_time_s": 30, "association_timeout_s": 600}}
