@@ -29,7 +29,6 @@ SCHEMA_VERSION: Final = 4
 OLDEST_SAFE_SQLITE: Final = (3, 51, 3)
 BUSY_TIMEOUT_S: Final = 15.0
 _DIALECT: Final = SQLiteDialect_pysqlite()
-_BEGIN: Final = "scanside_begin"
 _MOST_VALUES: Final = 500
 
 
@@ -89,28 +88,28 @@ def writing(engine: Engine) -> Iterator[Connection]:
     Raises sqlalchemy.exc.OperationalError when another process holds the write lock longer than the busy
     time-out, or the disk does not take the commit.
     """
-    with connection_for_writing(engine) as connection, connection.begin():
+    with engine.connect() as connection, transaction(connection):
         yield connection
-
-
-def connection_for_writing(engine: Engine) -> Connection:
-    """One whose transactions begin IMMEDIATE, for whoever has many to make and closes it in the end."""
-    return engine.connect().execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
 
 
 @contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
-    """As ``connection.begin()`` on one for writing, for a place where every image passes: SQLAlchemy is left out of it.
+    """As :func:`writing`, on a connection of whoever has many transactions to make and closes it in the end.
 
-    It takes part as soon as it is given something to execute. Raises sqlalchemy.exc.DBAPIError; then, and when the
-    block raises, the connection is of no further use.
+    SQLAlchemy takes part from the first statement it is given; what is :class:`Prepared` alone does without it.
     """
     _BEGIN_IMMEDIATE.execute(connection)
-    yield
-    if connection.in_transaction():
-        connection.commit()
-    else:
-        _COMMIT.execute(connection)
+    try:
+        yield
+        if connection.in_transaction():
+            connection.commit()
+        else:
+            _COMMIT.execute(connection)
+    except BaseException:
+        connection.rollback()  # of SQLAlchemy's part, if it has one
+        if _driver(connection).in_transaction:
+            _ROLLBACK.execute(connection)
+        raise
 
 
 class Prepared:
@@ -134,14 +133,14 @@ class Prepared:
         all_values = self._fixed | values
         ordered = tuple([all_values[name] for name in self._names])
         try:
-            driver: Any = connection.connection.driver_connection
-            return driver.execute(self._sql, ordered)
+            return _driver(connection).execute(self._sql, ordered)
         except sqlite.Error as error:
             raise DBAPIError.instance(self._sql, None, error, sqlite.Error) from error
 
 
 _BEGIN_IMMEDIATE: Final = Prepared(text("BEGIN IMMEDIATE"))
 _COMMIT: Final = Prepared(text("COMMIT"))
+_ROLLBACK: Final = Prepared(text("ROLLBACK"))
 
 
 @contextmanager
@@ -157,8 +156,7 @@ def empty_log(engine: Engine) -> bool:
     Raises sqlalchemy.exc.DBAPIError.
     """
     with engine.connect() as connection:
-        driver: Any = connection.connection.driver_connection
-        busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        busy, _, _ = _driver(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy
 
 
@@ -219,7 +217,9 @@ def _switch_to_wal(cursor: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    driver: Any = connection.connection.driver_connection
-    if driver.in_transaction:  # begun by :func:`transaction`
-        return
-    connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+    if not _driver(connection).in_transaction:  # begun by :func:`transaction`
+        connection.exec_driver_sql("BEGIN")
+
+
+def _driver(connection: Connection) -> Any:
+    return connection.connection.driver_connection

@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
-from store_forward.database import connection_for_writing, transaction
+from store_forward.database import transaction
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ class SharedCommit:
     def _writing(self) -> Iterator[Connection]:
         """As :func:`writing`, on a connection that stays open; called by whoever's turn it is."""
         if self._held is None:
-            self._held = connection_for_writing(self._engine)
+            self._held = self._engine.connect()
             if not event.contains(self._engine, "engine_disposed", self._end):
                 event.listen(self._engine, "engine_disposed", self._end)
         try:

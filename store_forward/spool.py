@@ -132,7 +132,7 @@ class Spool:
         the next one's.
         """
         final = self._place(digest)
-        if not os.path.isdir(folder := os.path.dirname(final)):
+        if not os.path.isdir(folder := os.path.dirname(final)):  # asked here: a Path for every image costs more
             make_folder(Path(folder))
         size_bytes = self.content_bytes(temporary) if size_bytes is None else size_bytes
         publish(temporary, final, cached=False)

@@ -92,7 +92,6 @@ class SealingWriter(io.RawIOBase):
         self._number = 0
         self._plain = memoryview(bytearray(_CONTENT_BYTES))
         self._waiting = 0  # bytes of a segment that is not full, or may be the last
-        self._room = _CONTENT_BYTES - _HEADER_BYTES  # in that segment
         self._sealed = memoryview(bytearray(SEGMENT_BYTES))
         self._sealed[:_HEADER_BYTES] = bytes([_HEADER_BYTES]) + salt + self._nonce_start
 
@@ -104,14 +103,13 @@ class SealingWriter(io.RawIOBase):
         """Take all of ``data``. Raises OSError."""
         left = memoryview(data).cast("B")
         size = len(left)
-        while (room := self._room) < len(left):
+        while (room := self._room()) < len(left):
             if self._waiting:
                 self._keep(left[:room])
                 self._seal(self._plain[: self._waiting], last=False)
                 self._waiting = 0
             else:
                 self._seal(left[:room], last=False)
-            self._room = _CONTENT_BYTES
             left = left[room:]
         self._keep(left)
         return size
@@ -127,11 +125,14 @@ class SealingWriter(io.RawIOBase):
             if self._close:
                 self._file.close()
 
+    def _room(self) -> int:
+        whole = _CONTENT_BYTES if self._number else _CONTENT_BYTES - _HEADER_BYTES
+        return whole - self._waiting
+
     def _keep(self, content: memoryview) -> None:
         end = self._waiting + len(content)
         self._plain[self._waiting : end] = content
         self._waiting = end
-        self._room -= len(content)
 
     def _seal(self, content: memoryview, last: bool) -> None:
         nonce = self._nonce_start + _NONCE_END.pack(self._number, last)

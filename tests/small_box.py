@@ -12,6 +12,7 @@ from sqlalchemy import Row, Table, func, select
 
 from appliance.home import Home, open_home
 from appliance.ingest.admit import Admission, Admitted
+from appliance.ingest.header import Seen
 from appliance.schema import studies
 from appliance.settings import Settings
 from appliance.triage.worker import TriageWorker
@@ -55,12 +56,13 @@ class SmallBox:
         source: str = SCANNER,
         now: float = NOW,
         announced: tuple[str, str] | None = None,
+        seen: Seen | None = None,
     ) -> tuple[Admitted, str]:
         """Take one instance in, as the receiver does with a received file."""
         temporary = self.incoming / "received"
         with self.spool.content(temporary).open("wb") as file:
             file.write(as_bytes(content) if isinstance(content, Dataset) else content)
-        return self.admission.admit(temporary, source, now, announced)
+        return self.admission.admit(temporary, source, now, announced, seen)
 
     def receive(self, *contents: Dataset, now: float = NOW) -> str:
         """Take the instances of one study in and release it, so that it is complete at ``now``."""

@@ -143,7 +143,7 @@ class Search:
         if self._query.level is Level.SERIES:
             number = element("NumberOfSeriesRelatedInstances", len(rows))
             return {**counted, **number, **element("RetrieveURL", series)}
-        held = self._spool.path(first.file_digest).exists()
+        held = self._spool.holds(first.file_digest)
         return {
             **counted,
             **element("InstanceAvailability", "ONLINE" if held else "UNAVAILABLE"),

@@ -169,7 +169,7 @@ def read_again(connection: Connection, spool: Spool, uid: str, why: str, now: fl
     """A study is read anew if its images are all here; a new revision gets new deliveries."""
     i, s = instances.c, studies.c
     digests = connection.execute(select(i.file_digest).where(i.study_instance_uid == uid)).scalars().all()
-    if not digests or not all(spool.path(digest).exists() for digest in digests):
+    if not digests or not all(spool.holds(digest) for digest in digests):
         return
     past = s.state.in_([StudyState.DECIDED, StudyState.SETTLED])
     again = {"state": StudyState.COMPLETE, "revision": s.revision + 1, "triage_attempts": 0, "completes_at": now}

@@ -56,7 +56,7 @@ def _trouble(engine: Engine, spool: Spool, reference: Reference, supported: Coll
         row = connection.execute(query.where(instances.c.sop_instance_uid == sop_instance_uid)).one_or_none()
     if row is None and sop_class_uid not in supported:
         return FailureReason.REFERENCED_SOP_CLASS_NOT_SUPPORTED
-    if row is None or not spool.path(row.file_digest).exists():
+    if row is None or not spool.holds(row.file_digest):
         return FailureReason.NO_SUCH_OBJECT_INSTANCE
     if row.sop_class_uid != sop_class_uid:
         return FailureReason.CLASS_INSTANCE_CONFLICT

@@ -114,7 +114,7 @@ def resend(connection: Connection, spool: Spool, uid: str, destination: str, per
     if not latest:
         raise NotNow(Hindrance.NOTHING_TO_SEND)
     sent = [row for row in latest.values() if row.state == _SENT]
-    if not all(spool.path(row.payload).exists() for row in latest.values()):
+    if not all(spool.holds(row.payload) for row in latest.values()):
         raise NotNow(Hindrance.RESULT_GONE)
     retry(connection, [row.id for row in latest.values() if row.state != _SENT], now)
     for row in sent:

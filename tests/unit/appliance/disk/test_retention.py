@@ -252,7 +252,7 @@ def test_other_bytes_of_a_deleted_image_are_taken_as_new(settled: SmallBox) -> N
     assert settled.admit(changed, now=LATER)[0] is Admitted.STORED
     study = settled.study(STUDY)
     assert (study.state, study.revision, study.instance_count) == (StudyState.RECEIVING, 2, 2)
-    assert all(settled.spool.path(row.file_digest).exists() for row in settled.rows(instances)[:1])
+    assert all(settled.spool.holds(row.file_digest) for row in settled.rows(instances)[:1])
 
 
 def test_an_image_that_arrives_while_it_is_removed_is_not_acknowledged(
@@ -312,9 +312,9 @@ def test_what_was_promised_is_kept(settled: SmallBox) -> None:
     reference = (row.sop_class_uid, row.sop_instance_uid)
     assert promise(settled.engine, Verdict((reference,), ()), NOW).committed == (reference,)
     tidy(settled)
-    assert settled.spool.path(row.file_digest).exists()
+    assert settled.spool.holds(row.file_digest)
     tidy(settled, keeps_committed=False)
-    assert not settled.spool.path(row.file_digest).exists()
+    assert not settled.spool.holds(row.file_digest)
 
 
 def test_what_is_being_deleted_cannot_be_promised(settled: SmallBox) -> None:
@@ -322,6 +322,6 @@ def test_what_is_being_deleted_cannot_be_promised(settled: SmallBox) -> None:
     row = settled.rows(instances)[0]
     reference = (row.sop_class_uid, row.sop_instance_uid)
     Retention(settled.engine, settled.spool, 30.0).step(LATER)
-    assert settled.spool.path(row.file_digest).exists()
+    assert settled.spool.holds(row.file_digest)
     verdict = promise(settled.engine, Verdict((reference,), ()), LATER)
     assert verdict == Verdict((), ((reference, FailureReason.NO_SUCH_OBJECT_INSTANCE),))

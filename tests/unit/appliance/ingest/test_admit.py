@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 import pytest
 from sqlalchemy import delete, event, insert, update
 from sqlalchemy.exc import OperationalError
@@ -13,7 +16,10 @@ from appliance.errors import (
     InstanceTooLarge,
     OutOfResources,
 )
+from appliance.ingest import admit
 from appliance.ingest.admit import Admitted
+from appliance.ingest.header import Header, Seen, read_header
+from appliance.ingest.plain_header import HEAD_BYTES
 from appliance.schema import StudyState, instances, set_aside, studies, study_events
 from store_forward.database import writing
 from tests.dicom_factory import as_bytes, uid
@@ -37,6 +43,26 @@ def test_an_instance_is_on_disk_and_in_its_study(box: SmallBox) -> None:
     assert (study.patient_id, study.modalities, study.calling_ae_title) == ("P-0", "DX", SCANNER)
     assert study.size_bytes == len(as_bytes(image()))
     assert not list(box.incoming.iterdir())
+
+
+@pytest.mark.parametrize("head", [b"", b"not plain"], ids=["the plain start of it", "something else"])
+def test_a_file_is_read_only_when_what_was_seen_is_not_plain(
+    box: SmallBox, head: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The header of a plain image comes from what was written; of any other from the file. It is the same."""
+    content, read = as_bytes(image()), list[Path]()
+
+    def noted(path: Path) -> Header:
+        read.append(path)
+        return read_header(path)
+
+    monkeypatch.setattr(admit, "read_header", noted)
+    seen = Seen(hashlib.sha256(content).hexdigest(), len(content), head or content[:HEAD_BYTES])
+    assert box.admit(content, seen=seen) == (Admitted.STORED, uid("study 0"))
+    assert read == ([box.spool.file(seen.digest)] if head else [])
+    (row,) = box.rows(instances)
+    assert (row.sop_instance_uid, row.file_digest) == (uid("instance 0"), seen.digest)
+    assert box.study(uid("study 0")).patient_id == "P-0"
 
 
 def test_the_same_instance_again_is_acknowledged_once_more(box: SmallBox) -> None:
