@@ -8,6 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 TOOLS_VENV := .venv-tools
 TOOLS_BIN  := $(TOOLS_VENV)/bin
 TOOLS      := $(TOOLS_VENV)/.installed
+AT_ONCE ?= 2
 DEMO_FLAGS := $(if $(ONCE),--once --json) $(if $(IMAGES),--images "$(IMAGES)")
 
 .PHONY: demo test check interop browser viewer pictures deidentification crash link soak fuzz throughput load supply vulnerabilities bench lab format clean help
@@ -18,8 +19,8 @@ help:             ## this list
 demo: $(DONE)     ## the whole product on loopback (ONCE=1: end by itself; IMAGES=DIR: your own images)
 	@$(BIN)/scanside demo $(DEMO_FLAGS)
 
-test: $(DONE)     ## unit, property and end-to-end tests
-	$(PYTEST) -m "not interop and not browser and not soak and not link and not throughput and not load" tests
+test: $(DONE)     ## unit, property and end-to-end tests (AT_ONCE=n files of them at once, 0: one test after the other)
+	$(PYTEST) --numprocesses $(AT_ONCE) --dist loadfile -m "not interop and not browser and not soak and not link and not throughput and not load" tests
 
 check: $(DONE)    ## format, lint, types, import arrows
 	$(BIN)/ruff format --check .
