@@ -131,10 +131,10 @@ class Box:
 
 
 @contextmanager
-def storescp(folder: Path, *accepting: str | Path) -> Iterator[int]:
+def storescp(folder: Path, *options: str | Path) -> Iterator[int]:
     """DCMTK's storage SCP, which writes what it is sent into ``folder`` bit by bit; yields its port.
 
-    ``accepting`` are its options for transfer syntaxes; ``+xa`` takes the usual ones.
+    ``options`` are more of its own: ``+xa`` takes the usual transfer syntaxes.
     """
     folder.mkdir()
     port = free_port()
@@ -146,7 +146,7 @@ def storescp(folder: Path, *accepting: str | Path) -> Iterator[int]:
         "ARCHIVE",
         "-od",
         str(folder),
-        *map(str, accepting),
+        *map(str, options),
         str(port),
     ]
     with running(command, folder.with_suffix(".log"), lambda: listening(port)):

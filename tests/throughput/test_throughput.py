@@ -1,9 +1,10 @@
 """How fast images are taken in, beside DCMTK's and Orthanc's receivers: one sender, one disk, one run.
 
 ``make throughput`` starts each of the three with an empty store for every round and sends them the same files with
-DCMTK's ``storescu``; what counts is the time from its start to its end. All have TCP_NODELAY. Ours is the whole box and
-fsyncs each file and its row before it answers. Orthanc is as it is shipped, which fsyncs each file
-(``SyncStorageArea``) and not its index; ``storescp`` fsyncs nothing.
+DCMTK's ``storescu``; what counts is the time from its start to its end, once whoever receives has started and the
+machine is quiet. All have TCP_NODELAY. Ours is the whole box and fsyncs each file and its row before it answers.
+Orthanc is as it is shipped, which fsyncs each file (``SyncStorageArea``) and not its index; ``storescp`` fsyncs
+nothing, and is a process for each association.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from pydicom.uid import UID, CTImageStorage, DigitalXRayImageStorageForPresentation
 from rich.console import Console
@@ -33,6 +35,7 @@ pytestmark = [pytest.mark.throughput, pytest.mark.timeout(3600)]
 
 _ROUNDS = int(os.environ.get("ROUNDS", "5"))
 _SENDERS = 4
+_QUIET_PERCENT = 10.0
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ PEERS: dict[str, Peer] = {
     "Scanside": _scanside,
     "not encrypted": lambda folder: _scanside(folder, "[at_rest]\nencrypt = false\n"),
     "Orthanc": _orthanc,
-    "storescp": lambda folder: storescp(folder),
+    "storescp": lambda folder: storescp(folder, "--fork"),
 }
 
 
@@ -122,6 +125,7 @@ def test_beside_the_others(load: Load, at_once: int, tmp_path: Path) -> None:
     for number in track(range(_ROUNDS), f"{load.name}, {at_once} at once"):
         for name, peer in PEERS.items():
             with peer(tmp_path / f"{name}-{number}") as port:
+                wait(lambda: psutil.cpu_percent(0.5) < _QUIET_PERCENT, 60.0, "the machine to be quiet")
                 rates[name].append(load.count / _seconds(port, shares))
     medians = {name: statistics.median(found) for name, found in rates.items()}
     table = Table("receiver", "instances/s", "of Orthanc's", title=f"{load.name}, {at_once} association(s) at once")
