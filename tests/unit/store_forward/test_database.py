@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table, func, insert, select
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, func, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from store_forward.cloud.cases import CLOUD_METADATA
 from store_forward.database import (
     METADATA,
+    Prepared,
     check_sqlite,
     create_schema,
     open_database,
     portions,
     reading,
     sqlite_version,
+    transaction,
     writing,
 )
 from store_forward.deliveries import deliveries
@@ -75,6 +79,40 @@ def test_a_block_that_raises_writes_nothing(tmp_path: Path) -> None:
     with reading(engine) as connection:
         assert connection.execute(select(numbers)).all() == []
     engine.dispose()
+
+
+ONE = insert(numbers).values(number=1)
+PREPARED = Prepared(insert(numbers), ["number"])
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda connection: connection.execute(ONE),
+        lambda connection: PREPARED.execute(connection, number=1),
+        lambda connection: (PREPARED.execute(connection, number=2), connection.execute(ONE)),
+    ],
+    ids=["SQLAlchemy", "prepared", "both"],
+)
+def test_whoever_writes_takes_part_in_the_transaction(tmp_path: Path, write: Callable[[Connection], object]) -> None:
+    """What is executed either way is undone together or durable together; the connection is good for the next."""
+    engine, other = open_database(tmp_path / "d" / "x.db"), open_database(tmp_path / "d" / "x.db")
+    create_schema(engine, OWN)
+    with engine.connect() as connection:
+        with pytest.raises(RuntimeError), transaction(connection):
+            write(connection)
+            raise RuntimeError
+        with pytest.raises(IntegrityError), transaction(connection):
+            write(connection)
+            PREPARED.execute(connection, number=1)
+        with transaction(connection):
+            write(connection)
+            with reading(other) as beside:
+                assert beside.execute(select(func.count()).select_from(numbers)).scalar_one() == 0
+        with reading(other) as beside:
+            assert 1 in beside.execute(select(numbers.c.number)).scalars().all()
+    engine.dispose()
+    other.dispose()
 
 
 def test_box_and_cloud_never_share_a_file(tmp_path: Path) -> None:
